@@ -1,0 +1,33 @@
+"""scomics_lite: single-cell and transcriptome statistics, small enough to read beside the chapters.
+
+Importing the package costs nothing: submodules load when first used, so that
+``python3 -m scomics_lite`` can start on a machine where nothing is installed yet.
+
+>>> import scomics_lite as sl
+>>> sl.normalization.size_factors([[100, 50], [200, 100]])
+array([0.70710678, 1.41421356])
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_SUBMODULES = ("course", "datasets", "normalization", "plots", "simulate", "validation")
+
+__all__ = ["__version__", *_SUBMODULES]
+
+if TYPE_CHECKING:
+    from scomics_lite import course, datasets, normalization, plots, simulate, validation
+
+
+def __getattr__(name):
+    """Import a submodule on first use (PEP 562)."""
+    if name in _SUBMODULES:
+        return importlib.import_module("scomics_lite." + name)
+    raise AttributeError("module 'scomics_lite' has no attribute %r; it has: %s" % (name, ", ".join(__all__)))
+
+
+def __dir__():
+    """List the lazy submodules too, so that tab completion finds them."""
+    return sorted(set(globals()) | set(__all__))
