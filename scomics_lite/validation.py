@@ -1,0 +1,304 @@
+"""Turn whatever holds counts into one checked form, or say what is wrong and what to do about it.
+
+Every public function that takes counts sends them through `check_counts` first, so that a bad table is caught where it
+enters, with the sample and the gene named, and never halfway through a formula.
+"""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+BLOCK = 4_000_000  # entries looked at together: bounds the memory of a check to some 32 MB
+LOG_CEILING = 30.0  # log2 of a billion reads: no logarithm of a count is larger, few count tables stay below
+
+
+class InputError(ValueError):
+    """Input that cannot be used as it is; the message names the offender and the way out."""
+
+
+class CountsError(InputError):
+    """A table that does not hold raw counts, or counts that a method cannot work on."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Checked counts with the names of their samples and genes.
+
+    Attributes
+    ----------
+    matrix : ndarray or scipy.sparse.csr_array, shape (n, g)
+        Non-negative whole numbers, samples (or cells) in rows; sparse stays sparse, without stored zeros.
+    samples, genes : pandas.Index, shape (n,) and (g,)
+        Unique names; 0, 1, 2 … where the input had none.
+    """
+
+    matrix: np.ndarray | sparse.csr_array
+    samples: pd.Index
+    genes: pd.Index
+
+    @property
+    def library_sizes(self):
+        """Total count of every sample, shape (n,)."""
+        return np.asarray(self.matrix.sum(axis=1, dtype=float)).ravel()
+
+    def rows(self):
+        """Yield every sample as ``(columns, values)``, the stored entries alone where the matrix is sparse."""
+        if not sparse.issparse(self.matrix):
+            yield from ((slice(None), row) for row in self.matrix)
+            return
+        for start, stop in zip(self.matrix.indptr[:-1], self.matrix.indptr[1:], strict=True):
+            yield self.matrix.indices[start:stop], self.matrix.data[start:stop]
+
+    def positive_samples(self):
+        """In how many samples each gene has a count above zero, shape (g,)."""
+        if sparse.issparse(self.matrix):
+            return np.bincount(self.matrix.indices, minlength=len(self.genes))
+        return np.count_nonzero(self.matrix, axis=0)
+
+
+def check_counts(counts, *, layer=None, min_samples=2):
+    """Check raw counts and return them with their names.
+
+    Parameters
+    ----------
+    counts : array_like, scipy.sparse matrix or array, DataFrame or AnnData, shape (n, g)
+        Samples (cells) in rows, genes in columns, as AnnData has them. Whole numbers stored as floats are fine.
+    layer : str, optional
+        The layer of an AnnData that holds the counts; its ``X`` when not given.
+    min_samples : int
+        Fewest samples the caller can work with.
+
+    Returns
+    -------
+    Counts
+
+    Raises
+    ------
+    CountsError
+        For missing, infinite, negative, non-integer or log-transformed values, samples without a single count, repeated
+        names, too few samples, or a container that holds something else.
+
+    Examples
+    --------
+    >>> check_counts([[5.0, 0], [3, 4]]).library_sizes
+    array([5., 7.])
+    >>> check_counts([[5.0, 0.5], [3, 4]])
+    Traceback (most recent call last):
+    scomics_lite.validation.CountsError: counts must be whole numbers: 1 of 4 values is not, the first 0.5 (sample 0, \
+gene 1). For expected counts of RSEM, salmon or kallisto, round them first: counts.round()
+    """
+    matrix, samples, genes = _read(counts, layer)
+    if matrix.ndim != 2:
+        raise CountsError(f"counts must be a table of samples x genes, got an array of shape {matrix.shape}")
+    if 0 in matrix.shape:
+        raise CountsError(f"counts are empty: {matrix.shape[0]} samples x {matrix.shape[1]} genes")
+    checked = Counts(_plain_matrix(matrix), samples, genes)
+    _check_names(samples, "sample", "rename the samples, or sum technical replicates of one sample before")
+    _check_names(genes, "gene", "adata.var_names_make_unique(), or sum the repeats: df.T.groupby(level=0).sum().T")
+    _check_values(checked, counts, layer)
+    if len(samples) < min_samples:
+        raise CountsError(
+            f"got {len(samples)} sample, at least {min_samples} are needed: a size factor compares samples. "
+            "Rows are samples, columns genes; transpose a table that has it the other way round: counts.T"
+        )
+    _check_totals(checked)
+    return checked
+
+
+def did_you_mean(name, choices):
+    """Say which known names come closest, as the end of an error message.
+
+    Examples
+    --------
+    >>> did_you_mean("tmn", ["tmm", "rle"])
+    "did you mean 'tmm'? Known: rle, tmm"
+    """
+    near = get_close_matches(str(name), list(choices), n=1, cutoff=0.5)
+    guess = f"did you mean {near[0]!r}? " if near else ""
+    return f"{guess}Known: {', '.join(sorted(choices))}"
+
+
+# --- reading -----------------------------------------------------------------------------------------------------------
+
+
+def _read(counts, layer):
+    """Take the matrix and the names out of a container."""
+    if hasattr(counts, "obs_names") and hasattr(counts, "layers"):  # an AnnData, without importing anndata
+        return _read_anndata(counts, layer)
+    if layer is not None:
+        raise CountsError(f"layer={layer!r} was given, but only an AnnData has layers; got {type(counts).__name__}")
+    if isinstance(counts, pd.DataFrame):
+        return _read_frame(counts)
+    if hasattr(counts, "mod"):
+        raise CountsError(f"a MuData holds several tables; choose one, for example mdata[{next(iter(counts.mod))!r}]")
+    if isinstance(counts, np.ma.MaskedArray):
+        raise CountsError("a masked array hides values that the statistics would use; fill or drop them first")
+    matrix = counts if sparse.issparse(counts) else np.asarray(counts)
+    n, g = matrix.shape if matrix.ndim == 2 else (0, 0)
+    return matrix, pd.RangeIndex(n), pd.RangeIndex(g)
+
+
+def _read_anndata(adata, layer):
+    if layer is not None and layer not in adata.layers:
+        raise CountsError(f"the AnnData has no layer {layer!r}; {did_you_mean(layer, adata.layers.keys())}")
+    matrix = adata.X if layer is None else adata.layers[layer]
+    if matrix is None:
+        raise CountsError(f"the AnnData has no X; name a layer with layer=…: {', '.join(adata.layers) or 'none there'}")
+    if adata.isbacked:
+        raise CountsError("the AnnData is on disk (backed); read it with adata.to_memory() first")
+    return matrix, adata.obs_names, adata.var_names
+
+
+def _read_frame(frame):
+    texts = [name for name, kind in frame.dtypes.items() if not pd.api.types.is_numeric_dtype(kind)]
+    if texts:
+        raise CountsError(
+            f"column {texts[0]!r} holds {frame[texts[0]].dtype} values, not numbers ({len(texts)} such column"
+            f"{'s' * (len(texts) > 1)}). Make names the index (df.set_index(...)), keep annotations in a table of their own"
+        )
+    if all(isinstance(kind, pd.SparseDtype) for kind in frame.dtypes):
+        return frame.sparse.to_coo(), frame.index, frame.columns
+    missing = {"na_value": np.nan, "dtype": float} if frame.isna().any(axis=None) else {}
+    return frame.to_numpy(**missing), frame.index, frame.columns
+
+
+def _plain_matrix(matrix):
+    """Give an ndarray or a csr_array of numbers, copying only where the form has to change."""
+    if not (np.issubdtype(matrix.dtype, np.number) or matrix.dtype == bool) or np.iscomplexobj(matrix):
+        raise CountsError(
+            f"counts must be numbers, got values of type {matrix.dtype}; convert them: counts.astype(float)"
+        )
+    if not sparse.issparse(matrix):
+        return matrix.view(np.uint8) if matrix.dtype == bool else matrix
+    plain = sparse.csr_array(matrix)
+    if not plain.has_canonical_format or (plain.data == 0).any():
+        plain = plain.copy()  # the caller's matrix is not ours to tidy up
+        plain.sum_duplicates()
+        plain.eliminate_zeros()
+    return plain
+
+
+# --- checking ----------------------------------------------------------------------------------------------------------
+
+
+def _check_names(names, what, way_out):
+    repeated = names[names.duplicated()].unique()
+    if len(repeated):
+        raise CountsError(
+            f"{what} names must be unique: {repeated[0]!r} stands {(names == repeated[0]).sum()} times "
+            f"({len(repeated)} name{'s' * (len(repeated) > 1)} repeated). {way_out}"
+        )
+
+
+def _check_values(checked, source, layer):
+    """Look for values that are no counts, the most telling kind first."""
+    if not _any(checked.matrix, _is_no_count):
+        return
+    _refuse(checked, np.isnan, "counts must not be missing", "NaN", "Drop those genes or samples; a gap is not a zero")
+    _refuse(checked, np.isinf, "counts must be finite", "infinite", "Look for a division by zero before this step")
+    _refuse_transformed(checked, source, layer)
+    _refuse(
+        checked, lambda v: v < 0, "counts must not be negative", "negative", "Use the raw counts, before any scaling"
+    )
+    way_out = "For expected counts of RSEM, salmon or kallisto, round them first: counts.round()"
+    _refuse(checked, lambda v: v != np.rint(v), "counts must be whole numbers", "not", way_out)
+
+
+def _is_no_count(values):
+    if np.issubdtype(values.dtype, np.integer):
+        return values < 0
+    return ~np.isfinite(values) | (values < 0) | (values != np.rint(values))
+
+
+def _entries(matrix):
+    """All values of the matrix, or the stored ones of a sparse matrix, as one flat view where that is possible."""
+    return matrix.data if sparse.issparse(matrix) else matrix.reshape(-1)
+
+
+def _any(matrix, is_bad):
+    values = _entries(matrix)
+    return any(is_bad(values[start : start + BLOCK]).any() for start in range(0, values.size, BLOCK))
+
+
+def _refuse(checked, is_bad, rule, name, way_out):
+    """Raise if any value is bad, saying how many are and where the first one stands."""
+    values = _entries(checked.matrix)
+    bad = np.flatnonzero(is_bad(values))
+    if bad.size == 0:
+        return
+    first = bad[0]
+    if sparse.issparse(checked.matrix):
+        row, column = np.searchsorted(checked.matrix.indptr, first, side="right") - 1, checked.matrix.indices[first]
+    else:
+        row, column = divmod(first, checked.matrix.shape[1])
+    raise CountsError(
+        f"{rule}: {bad.size:,} of {np.prod(checked.matrix.shape):,} values {'are' if bad.size > 1 else 'is'} {name}, "
+        f"the first {values[first]:.6g} (sample {_label(checked.samples[row])}, gene {_label(checked.genes[column])}). "
+        f"{way_out}"
+    )
+
+
+def _refuse_transformed(checked, source, layer):
+    """Recognise logarithms, z-scores and CPM: the tables most often passed as counts by mistake."""
+    values = _entries(checked.matrix)
+    fractional = np.mean(values[values != 0] != np.rint(values[values != 0]))
+    if fractional < 0.5:  # a few fractions in a table of counts are a slip, most of them fractions are a transformation
+        return
+    if values.min() >= -LOG_CEILING and values.max() <= LOG_CEILING:
+        what = f"log-transformed or scaled ({fractional:.0%} fractions, all between {values.min():.3g} and {values.max():.3g})"
+        what += _total_behind_log(checked.matrix)
+    elif values.min() >= 0 and _spread(checked.library_sizes) < 1e-3:
+        what = f"scaled to one total (every sample sums to {checked.library_sizes.mean():,.0f}), as CPM or TPM are"
+    else:
+        return
+    layers = [name for name in getattr(source, "layers", ()) if name != layer]
+    where = f"; layers of this AnnData: {', '.join(layers)}" if layers else ""
+    raise CountsError(
+        f"the values look {what}. Library sizes and sampling noise are gone from such a table and cannot be guessed back: "
+        f"go back to the raw counts{where}"
+    )
+
+
+def _total_behind_log(matrix):
+    """Name log1p(counts per total): undone, it gives every sample the same total."""
+    for name, undo in (("log1p", np.expm1), ("log2(x + 1)", lambda x: np.exp2(x) - 1)):
+        if sparse.issparse(matrix):
+            undone = sparse.csr_array((undo(matrix.data), matrix.indices, matrix.indptr), shape=matrix.shape)
+        else:
+            undone = undo(matrix)
+        totals = np.asarray(undone.sum(axis=1)).ravel()
+        if _spread(totals) < 1e-3:
+            return f"; they are {name} of counts scaled to a total of {totals.mean():,.0f}"
+    return ""
+
+
+def _spread(totals):
+    """Relative range of the totals; infinite when they make no sense as totals."""
+    return np.ptp(totals) / totals.mean() if totals.mean() > 0 else np.inf
+
+
+def _check_totals(checked):
+    empty = np.flatnonzero(checked.library_sizes == 0)
+    if empty.size == 0:
+        return
+    names = ", ".join(_label(name) for name in checked.samples[empty[:5]])
+    hint = (
+        ""
+        if len(checked.samples) <= len(checked.genes)
+        else (
+            f". The table has {len(checked.samples):,} rows and {len(checked.genes):,} columns: if its rows are genes, "
+            "transpose it: counts.T"
+        )
+    )
+    raise CountsError(
+        f"{empty.size:,} sample{'s have' if empty.size > 1 else ' has'} no count at all: {names}"
+        f"{' …' * (empty.size > 5)}. Nothing can be estimated from an empty sample: drop it{hint}"
+    )
+
+
+def _label(name):
+    """Name a sample or gene as the user wrote it."""
+    return repr(name) if isinstance(name, str) else str(name)
