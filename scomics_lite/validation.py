@@ -121,19 +121,19 @@ def did_you_mean(name, choices):
     return f"{guess}Known: {', '.join(sorted(choices))}"
 
 
-# --- reading -----------------------------------------------------------------------------------------------------------
+# --- reading -------------------------------------------------------------------------------------------------------
 
 
 def _read(counts, layer):
     """Take the matrix and the names out of a container."""
-    if hasattr(counts, "obs_names") and hasattr(counts, "layers"):  # an AnnData, without importing anndata
-        return _read_anndata(counts, layer)
-    if layer is not None:
-        raise CountsError(f"layer={layer!r} was given, but only an AnnData has layers; got {type(counts).__name__}")
     if isinstance(counts, pd.DataFrame):
         return _read_frame(counts)
     if hasattr(counts, "mod"):
         raise CountsError(f"a MuData holds several tables; choose one, for example mdata[{next(iter(counts.mod))!r}]")
+    if hasattr(counts, "obs_names"):  # an AnnData, known without importing anndata
+        return _read_anndata(counts, layer)
+    if layer is not None:
+        raise CountsError(f"layer={layer!r} was given, but only an AnnData has layers; got {type(counts).__name__}")
     if isinstance(counts, np.ma.MaskedArray):
         raise CountsError("a masked array hides values that the statistics would use; fill or drop them first")
     matrix = counts if sparse.issparse(counts) else np.asarray(counts)
@@ -156,21 +156,20 @@ def _read_frame(frame):
     texts = [name for name, kind in frame.dtypes.items() if not pd.api.types.is_numeric_dtype(kind)]
     if texts:
         raise CountsError(
-            f"column {texts[0]!r} holds {frame[texts[0]].dtype} values, not numbers ({len(texts)} such column"
-            f"{'s' * (len(texts) > 1)}). Make names the index (df.set_index(...)), keep annotations in a table of their own"
+            f"{len(texts)} of {frame.shape[1]} columns hold no numbers, the first {texts[0]!r} ({frame[texts[0]].dtype}). "
+            "Make names the index (df.set_index(...)) and keep annotations in a table of their own"
         )
     if all(isinstance(kind, pd.SparseDtype) for kind in frame.dtypes):
         return frame.sparse.to_coo(), frame.index, frame.columns
-    missing = {"na_value": np.nan, "dtype": float} if frame.isna().any(axis=None) else {}
-    return frame.to_numpy(**missing), frame.index, frame.columns
+    nullable = any(pd.api.types.is_extension_array_dtype(kind) for kind in frame.dtypes)
+    values = frame.to_numpy(dtype=float, na_value=np.nan) if nullable else frame.to_numpy()
+    return values, frame.index, frame.columns
 
 
 def _plain_matrix(matrix):
     """Give an ndarray or a csr_array of numbers, copying only where the form has to change."""
     if not (np.issubdtype(matrix.dtype, np.number) or matrix.dtype == bool) or np.iscomplexobj(matrix):
-        raise CountsError(
-            f"counts must be numbers, got values of type {matrix.dtype}; convert them: counts.astype(float)"
-        )
+        raise CountsError(f"counts must be numbers, got {matrix.dtype} values; convert them: counts.astype(float)")
     if not sparse.issparse(matrix):
         return matrix.view(np.uint8) if matrix.dtype == bool else matrix
     plain = sparse.csr_array(matrix)
@@ -181,7 +180,7 @@ def _plain_matrix(matrix):
     return plain
 
 
-# --- checking ----------------------------------------------------------------------------------------------------------
+# --- checking ------------------------------------------------------------------------------------------------------
 
 
 def _check_names(names, what, way_out):
@@ -248,8 +247,8 @@ def _refuse_transformed(checked, source, layer):
     if fractional < 0.5:  # a few fractions in a table of counts are a slip, most of them fractions are a transformation
         return
     if values.min() >= -LOG_CEILING and values.max() <= LOG_CEILING:
-        what = f"log-transformed or scaled ({fractional:.0%} fractions, all between {values.min():.3g} and {values.max():.3g})"
-        what += _total_behind_log(checked.matrix)
+        values_are = f"{fractional:.0%} fractions, all between {values.min():.3g} and {values.max():.3g}"
+        what = f"log-transformed or scaled ({values_are}){_total_behind_log(checked.matrix)}"
     elif values.min() >= 0 and _spread(checked.library_sizes) < 1e-3:
         what = f"scaled to one total (every sample sums to {checked.library_sizes.mean():,.0f}), as CPM or TPM are"
     else:
@@ -257,8 +256,8 @@ def _refuse_transformed(checked, source, layer):
     layers = [name for name in getattr(source, "layers", ()) if name != layer]
     where = f"; layers of this AnnData: {', '.join(layers)}" if layers else ""
     raise CountsError(
-        f"the values look {what}. Library sizes and sampling noise are gone from such a table and cannot be guessed back: "
-        f"go back to the raw counts{where}"
+        f"the values look {what}. Library sizes and sampling noise are gone from such a table and cannot be "
+        f"guessed back: go back to the raw counts{where}"
     )
 
 
