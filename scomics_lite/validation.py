@@ -156,7 +156,7 @@ def _read_frame(frame):
     texts = [name for name, kind in frame.dtypes.items() if not pd.api.types.is_numeric_dtype(kind)]
     if texts:
         raise CountsError(
-            f"{len(texts)} of {frame.shape[1]} columns hold no numbers, the first {texts[0]!r} ({frame[texts[0]].dtype}). "
+            f"{len(texts)} of {frame.shape[1]} columns hold no numbers, the first is {_label(texts[0])}. "
             "Make names the index (df.set_index(...)) and keep annotations in a table of their own"
         )
     if all(isinstance(kind, pd.SparseDtype) for kind in frame.dtypes):
@@ -187,7 +187,7 @@ def _check_names(names, what, way_out):
     repeated = names[names.duplicated()].unique()
     if len(repeated):
         raise CountsError(
-            f"{what} names must be unique: {repeated[0]!r} stands {(names == repeated[0]).sum()} times "
+            f"{what} names must be unique: {_label(repeated[0])} stands {(names == repeated[0]).sum()} times "
             f"({len(repeated)} name{'s' * (len(repeated) > 1)} repeated). {way_out}"
         )
 
@@ -300,4 +300,4 @@ def _check_totals(checked):
 
 def _label(name):
     """Name a sample or gene as the user wrote it."""
-    return repr(name) if isinstance(name, str) else str(name)
+    return f"'{name}'" if isinstance(name, str) else str(name)

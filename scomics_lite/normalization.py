@@ -1,0 +1,441 @@
+"""Size factors: by how much must each sample be scaled before its genes can be compared with another sample's?
+
+The model behind all of them is ``E[Y_ig] = s_i q_ig``: the expected count of gene g in sample i is a size factor times an
+abundance. The methods differ in what they hold still: the total (`total`), the typical gene (`median_of_ratios`,
+`poscounts`, `rle`), the upper quartile (`upper_quartile`), or the genes left when extreme ones are trimmed (`tmm`, `tmmwsp`).
+
+edgeR writes the same thing in other letters. Its *normalization factor* f_i corrects the library size N_i (the total count),
+and the product N_i f_i, the effective library size, is proportional to the size factor:
+
+    s_i = N_i f_i / geometric mean of the N_j f_j
+
+`size_factors` speaks the first language, `norm_factors` the second, `to_size_factors` and `to_norm_factors` translate.
+"""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from scomics_lite.validation import CountsError, InputError, check_counts, did_you_mean
+
+METHODS = ("total", "median_of_ratios", "poscounts", "upper_quartile", "rle", "tmm", "tmmwsp")
+
+
+def size_factors(counts, method="median_of_ratios", *, layer=None):
+    """Estimate the size factor of every sample.
+
+    Parameters
+    ----------
+    counts : array_like, sparse, DataFrame or AnnData, shape (n, g)
+        Raw counts, samples or cells in rows. Sparse input is never made dense.
+    method : str
+        ``"total"``: the total count. ``"median_of_ratios"``: DESeq2's default (Anders and Huber 2010, eq. 5), on the genes
+        counted in every sample. ``"poscounts"``: the same with zeros left out of the means, for sparse data (DESeq2's
+        ``type="poscounts"``). ``"upper_quartile"`` (Bullard 2010), ``"rle"`` (edgeR's form of the median of ratios),
+        ``"tmm"`` (Robinson and Oshlack 2010) and ``"tmmwsp"`` (TMM with singleton pairing) as in edgeR.
+    layer : str, optional
+        Layer of an AnnData that holds the counts.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Scaled to geometric mean 1, except for ``"median_of_ratios"``, whose scale is DESeq2's: relative to a sample made of
+        the genes' geometric means.
+
+    Raises
+    ------
+    CountsError
+        If the counts are not raw counts (see `scomics_lite.validation.check_counts`), if no gene is counted in every sample
+        under ``"median_of_ratios"`` and ``"rle"``, or if an upper quartile is zero.
+
+    Examples
+    --------
+    >>> size_factors([[10, 20, 30, 0], [20, 40, 60, 5]])
+    array([0.70710678, 1.41421356])
+    """
+    _check_method(method)
+    counts = check_counts(counts, layer=layer)
+    if method == "total":
+        return _geometric_mean_one(counts.library_sizes)
+    if method == "median_of_ratios":
+        return _median_of_ratios(counts)
+    if method == "poscounts":
+        return _poscounts(counts)
+    return to_size_factors(_edger_factors(counts, method), counts.library_sizes)
+
+
+def norm_factors(counts, method="tmm", *, reference=None, logratio_trim=0.3, sum_trim=0.05, weighted=True, layer=None):
+    """Estimate edgeR's normalization factors: what corrects the library sizes.
+
+    Parameters
+    ----------
+    counts : array_like, sparse, DataFrame or AnnData, shape (n, g)
+        Raw counts, samples or cells in rows.
+    method : str
+        Any method of `size_factors`; edgeR's own are ``"tmm"``, ``"tmmwsp"``, ``"rle"`` and ``"upper_quartile"``
+        (``"total"`` gives ones, edgeR's ``method="none"``).
+    reference : str or int, optional
+        Name or position of the sample that TMM and TMMwsp compare with. When not given: for TMM the sample whose upper
+        quartile is nearest the mean of all, for TMMwsp (and for TMM where most upper quartiles are zero) the sample with
+        the largest sum of square roots, as in edgeR.
+    logratio_trim, sum_trim : float
+        Fraction of genes cut off at each end of M (default 0.3) and of A (0.05), edgeR's defaults.
+    weighted : bool
+        Weight each gene's M by its precision; the plain mean of the kept genes otherwise.
+    layer : str, optional
+        Layer of an AnnData that holds the counts.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Scaled to geometric mean 1.
+
+    Examples
+    --------
+    >>> counts = np.array([[100, 50, 60, 0], [100, 50, 60, 700]])
+    >>> norm_factors(counts, "rle").round(3)
+    array([2.082, 0.48 ])
+    """
+    _check_method(method)
+    counts = check_counts(counts, layer=layer)
+    if method in ("tmm", "tmmwsp"):
+        trim = _check_trim(logratio_trim, sum_trim)
+        reference = None if reference is None else _position(counts.samples, reference)
+        return _edger_factors(counts, method, reference=reference, trim=trim, weighted=weighted)
+    if reference is not None:
+        raise InputError(f"method {method!r} compares with no reference sample; reference= is for tmm and tmmwsp")
+    if method in ("rle", "upper_quartile"):
+        return _edger_factors(counts, method)
+    return to_norm_factors(size_factors(counts.matrix, method), counts.library_sizes)
+
+
+def to_size_factors(norm_factors, library_sizes):
+    """Turn edgeR's normalization factors into size factors: s = N f, scaled to geometric mean 1.
+
+    Examples
+    --------
+    >>> to_size_factors([1.0, 1.0], [1_000_000, 4_000_000])
+    array([0.5, 2. ])
+    """
+    return _geometric_mean_one(np.asarray(norm_factors, dtype=float) * np.asarray(library_sizes))
+
+
+def to_norm_factors(size_factors, library_sizes):
+    """Turn size factors into edgeR's normalization factors: f = s / N, scaled to geometric mean 1.
+
+    Examples
+    --------
+    >>> to_norm_factors([0.5, 2.0], [1_000_000, 4_000_000])
+    array([1., 1.])
+    """
+    return _geometric_mean_one(np.asarray(size_factors, dtype=float) / np.asarray(library_sizes))
+
+
+def normalize(counts, size_factors, *, layer=None):
+    """Divide every sample by its size factor: Y_ig / s_i, an unbiased estimate of the abundance q_ig.
+
+    Parameters
+    ----------
+    counts : array_like, sparse, DataFrame or AnnData, shape (n, g)
+        Raw counts.
+    size_factors : array_like, shape (n,)
+        Positive; one for each sample, in the order of the rows.
+    layer : str, optional
+        Layer of an AnnData that holds the counts.
+
+    Returns
+    -------
+    ndarray, scipy.sparse.csr_array or DataFrame, shape (n, g)
+        Sparse for sparse counts, a DataFrame for a DataFrame, an array otherwise.
+
+    Examples
+    --------
+    >>> normalize([[100, 50], [200, 100]], [1.0, 2.0])
+    array([[100.,  50.],
+           [100.,  50.]])
+    """
+    checked = check_counts(counts, layer=layer, min_samples=1)
+    size_factors = np.asarray(size_factors, dtype=float)
+    if size_factors.shape != (len(checked.samples),):
+        raise InputError(f"{len(checked.samples)} samples need as many size factors, got shape {size_factors.shape}")
+    bad = np.flatnonzero(~(np.isfinite(size_factors) & (size_factors > 0)))
+    if bad.size:
+        raise InputError(
+            f"size factors must be positive and finite; sample {checked.samples[bad[0]]} has {size_factors[bad[0]]}"
+        )
+    if sparse.issparse(checked.matrix):
+        return sparse.csr_array(sparse.diags_array(1 / size_factors) @ checked.matrix)
+    normalized = checked.matrix / size_factors[:, None]
+    if isinstance(counts, pd.DataFrame):
+        return pd.DataFrame(normalized, index=checked.samples, columns=checked.genes)
+    return normalized
+
+
+def m_and_a(counts, sample, reference, *, logratio_trim=0.3, sum_trim=0.05, layer=None):
+    """Tabulate what TMM sees of one pair of samples: M, A, the weights, and which genes survive both trims.
+
+    For the genes counted in both, with y the counts and N the library sizes (Robinson and Oshlack 2010):
+
+        M_g = log2((y_gi / N_i) / (y_gr / N_r))                        log ratio
+        A_g = (log2(y_gi / N_i) + log2(y_gr / N_r)) / 2                mean log proportion
+        1 / w_g = (N_i - y_gi) / (N_i y_gi) + (N_r - y_gr) / (N_r y_gr)    variance of ln(ratio), binomial counts
+
+    and log2 f_i = sum of w M / sum of w over the kept genes.
+
+    Parameters
+    ----------
+    counts : array_like, sparse, DataFrame or AnnData, shape (n, g)
+        Raw counts.
+    sample, reference : str or int
+        Names or positions of the two samples.
+    logratio_trim, sum_trim : float
+        Fraction of genes cut off at each end of M and of A.
+    layer : str, optional
+        Layer of an AnnData that holds the counts.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by gene; columns ``M``, ``A``, ``weight``, ``kept``. Genes with a zero in either sample are left out.
+
+    Examples
+    --------
+    >>> m_and_a([[10, 20, 30, 0], [20, 40, 60, 5]], 1, 0)["M"].round(3).tolist()
+    [-0.059, -0.059, -0.059]
+    """
+    trim = _check_trim(logratio_trim, sum_trim)
+    counts = check_counts(counts, layer=layer)
+    rows = [_position(counts.samples, name) for name in (sample, reference)]
+    y, y_reference = (_dense_row(counts.matrix, row) for row in rows)
+    both = (y > 0) & (y_reference > 0)
+    m, a, variance = _m_a_variance(y[both], y_reference[both], *counts.library_sizes[rows])
+    kept = _untrimmed(m, trim[0]) & _untrimmed(a, trim[1])
+    return pd.DataFrame({"M": m, "A": a, "weight": 1 / variance, "kept": kept}, index=counts.genes[both])
+
+
+# --- medians of ratios -------------------------------------------------------------------------------------------------
+
+
+def _median_of_ratios(counts):
+    """Median over genes without zeros of ln Y_ig - mean_j ln Y_jg, as exp (Anders and Huber 2010, eq. 5)."""
+    rows = _rows_without_zeros(counts)
+    log_mean = sum(np.log(row) for row in rows) / len(rows)  # (genes without zeros,)
+    return np.exp([np.median(np.log(row) - log_mean) for row in rows])
+
+
+def _poscounts(counts):
+    """Median of ratios with zeros left out of the log means' sums, yet counted in their length n."""
+    log_mean = np.zeros(len(counts.genes))
+    for genes, values in counts.rows():
+        log_mean[genes] += np.log(np.maximum(values, 1))  # a zero adds log(1) = 0
+    log_mean /= len(counts.samples)
+    factors = []
+    for genes, values in counts.rows():
+        positive = values > 0
+        factors.append(np.median(np.log(values[positive]) - log_mean[genes][positive]))
+    return _geometric_mean_one(np.exp(factors))
+
+
+def _rle(counts):
+    """edgeR's form: the median of the ratios themselves, not of their logarithms (the two differ for even numbers)."""
+    rows = _rows_without_zeros(counts)
+    geometric_mean = np.exp(sum(np.log(row) for row in rows) / len(rows))
+    return np.array([np.median(row / geometric_mean) for row in rows])
+
+
+def _rows_without_zeros(counts):
+    """Counts of the genes that no sample lacks, shape (n, genes without zeros)."""
+    everywhere = np.flatnonzero(counts.positive_samples() == len(counts.samples))
+    if everywhere.size == 0:
+        raise CountsError(
+            f"no gene is counted in all {len(counts.samples):,} samples, so every geometric mean is zero and there is no "
+            "ratio to take the median of. Use method='poscounts', which leaves zeros out (or 'tmmwsp')"
+        )
+    dense = counts.matrix[:, everywhere]
+    return dense.toarray() if sparse.issparse(dense) else dense  # no zeros are left in it: dense is its true size
+
+
+# --- edgeR's factors ---------------------------------------------------------------------------------------------------
+
+
+def _edger_factors(counts, method, *, reference=None, trim=(0.3, 0.05), weighted=True):
+    """Normalization factors with edgeR's defaults and scale (geometric mean 1)."""
+    library_sizes = counts.library_sizes
+    if method == "rle":
+        return _geometric_mean_one(_rle(counts) / library_sizes)
+    if method == "upper_quartile":
+        return _geometric_mean_one(_positive_upper_quartiles(counts) / library_sizes)
+    if reference is None:
+        reference = _reference_sample(counts, method)
+    factor = _tmm_factor if method == "tmm" else _tmmwsp_factor
+    y_reference = _dense_row(counts.matrix, reference)
+    factors = [
+        factor(genes, values, y_reference, n_sample, library_sizes[reference], trim, weighted)
+        for (genes, values), n_sample in zip(counts.rows(), library_sizes, strict=True)
+    ]
+    return _geometric_mean_one(_warn_without_genes(np.array(factors), counts.samples))
+
+
+def _reference_sample(counts, method):
+    """Choose the sample to compare with, by edgeR's rules."""
+    quartiles = _upper_quartiles(counts) / counts.library_sizes
+    if method == "tmm" and np.median(quartiles) >= 1e-20:
+        return int(np.argmin(np.abs(quartiles - quartiles.mean())))
+    return int(np.argmax([np.sqrt(values).sum() for _, values in counts.rows()]))
+
+
+def _tmm_factor(genes, values, y_reference, n_sample, n_reference, trim, weighted):
+    """Weighted mean of the M values left by both trims, as 2**M; NaN where no gene is left."""
+    y_reference = y_reference[genes]
+    both = (values > 0) & (y_reference > 0)
+    if not both.any():
+        return np.nan
+    m, a, variance = _m_a_variance(values[both], y_reference[both], n_sample, n_reference)
+    if np.abs(m).max() < 1e-6:  # the same library: no rounding noise into the weights
+        return 1.0
+    kept = _untrimmed(m, trim[0]) & _untrimmed(a, trim[1])
+    if not kept.any():
+        return np.nan
+    return 2 ** np.average(m[kept], weights=1 / variance[kept] if weighted else None)
+
+
+def _m_a_variance(y, y_reference, n_sample, n_reference):
+    """M, A and the variance of M for counts that are all positive; formulas in `m_and_a`."""
+    share, share_reference = y / n_sample, y_reference / n_reference
+    m = np.log2(share / share_reference)
+    a = (np.log2(share) + np.log2(share_reference)) / 2
+    variance = (n_sample - y) / n_sample / y + (n_reference - y_reference) / n_reference / y_reference
+    return m, a, variance
+
+
+def _untrimmed(values, trim):
+    """Mask of the values whose average rank lies within [floor(trim n) + 1, n - floor(trim n)].
+
+    Only the values tied at the two cut points need a rank: all others are on a known side.
+    """
+    cut = int(len(values) * trim)
+    last = len(values) - 1 - cut
+    lowest, highest = np.partition(values, (cut, last))[[cut, last]]
+    kept = (values >= lowest) & (values <= highest)
+    if _average_rank(values, lowest) < cut + 1:
+        kept &= values != lowest
+    if _average_rank(values, highest) > last + 1:
+        kept &= values != highest
+    return kept
+
+
+def _average_rank(values, value):
+    """Rank of a value among the values, counted from 1, ties sharing their mean rank."""
+    below, equal = np.count_nonzero(values < value), np.count_nonzero(values == value)
+    return below + (equal + 1) / 2
+
+
+def _tmmwsp_factor(genes, values, y_reference, n_sample, n_reference, trim, weighted):
+    """TMM with singleton pairing: genes seen in one of the two libraries only are paired by rank and kept in play."""
+    y = np.zeros(len(y_reference))
+    y[genes] = values
+    y, y_reference = _pair_singletons(y, y_reference)
+    if len(y) == 0:
+        return np.nan
+    share, share_reference = y / n_sample, y_reference / n_reference
+    m, a = np.log2(share / share_reference), np.log2(share * share_reference) / 2
+    if np.abs(m).max() < 1e-6:
+        return 1.0
+    shrunk = ((y + 0.5) / (n_sample + 0.5)) / ((y_reference + 0.5) / (n_reference + 0.5))
+    kept = _middle(np.lexsort((shrunk, m)), trim[0]) & _middle(np.argsort(a, kind="stable"), trim[1])
+    if not kept.any():
+        return np.nan
+    share, share_reference = share[kept], share_reference[kept]
+    variance = (1 - share) / share / n_sample + (1 - share_reference) / share_reference / n_reference
+    weights = (1 + 1e-6) / (variance + 1e-6) if weighted else None  # bounded, as edgeR has it
+    return 2 ** np.average(m[kept], weights=weights)
+
+
+def _pair_singletons(y, y_reference):
+    """Keep genes counted in both, and pair the largest counts of those seen here only with the largest seen there only."""
+    both, here, there = (y > 0) & (y_reference > 0), (y > 0) & (y_reference == 0), (y == 0) & (y_reference > 0)
+    pairs = min(here.sum(), there.sum())
+    largest_here, largest_there = np.sort(y[here])[::-1][:pairs], np.sort(y_reference[there])[::-1][:pairs]
+    return np.concatenate([y[both], largest_here]), np.concatenate([y_reference[both], largest_there])
+
+
+def _middle(order, trim):
+    """Mask of the entries left when a fraction is cut off at both ends of an order."""
+    cut = int(len(order) * trim)
+    kept = np.zeros(len(order), dtype=bool)
+    kept[order[cut : len(order) - cut]] = True
+    return kept
+
+
+def _warn_without_genes(factors, samples):
+    """Give samples that share no gene with the reference the factor 1, as edgeR does, but say so."""
+    lost = np.flatnonzero(np.isnan(factors))
+    if lost.size:
+        warnings.warn(
+            f"{lost.size:,} of {len(samples):,} samples (first {samples[lost[0]]}) keep no gene in common with the reference "
+            "after trimming; their factor is 1, the library size alone. Consider 'tmmwsp' or 'poscounts', or drop them",
+            stacklevel=4,
+        )
+    return np.where(np.isnan(factors), 1.0, factors)
+
+
+# --- small parts -------------------------------------------------------------------------------------------------------
+
+
+def _upper_quartiles(counts):
+    """75% quantile (type 7, linear) of every sample over the genes seen anywhere, zeros included, shape (n,)."""
+    seen = np.count_nonzero(counts.positive_samples())
+    position = 0.75 * (seen - 1)
+    below = int(position)
+    quartiles = np.empty(len(counts.samples))
+    for i, (_, values) in enumerate(counts.rows()):
+        values = values[values > 0]
+        zeros = seen - len(values)  # the `zeros` smallest entries of this sample are never written out
+        ranks = np.array([below, min(below + 1, seen - 1)]) - zeros
+        at = np.where(ranks < 0, 0, np.partition(values, np.maximum(ranks, 0))[np.maximum(ranks, 0)])
+        quartiles[i] = at[0] + (position - below) * (float(at[1]) - at[0])
+    return quartiles
+
+
+def _positive_upper_quartiles(counts):
+    quartiles = _upper_quartiles(counts)
+    zero = np.flatnonzero(quartiles == 0)
+    if zero.size:
+        raise CountsError(
+            f"the upper quartile is zero in {zero.size:,} of {len(quartiles):,} samples (first {counts.samples[zero[0]]}): "
+            "three quarters of the genes have no count there. Use 'poscounts' or 'tmmwsp', or keep the expressed genes only"
+        )
+    return quartiles
+
+
+def _dense_row(matrix, row):
+    """One sample as a plain array of floats, shape (g,)."""
+    one = matrix[[row], :]
+    return np.asarray(one.toarray() if sparse.issparse(one) else one, dtype=float).ravel()
+
+
+def _position(samples, name):
+    """Find a sample by name, or by position where the name is a whole number that is no name."""
+    if name in samples:
+        return int(samples.get_loc(name))
+    if isinstance(name, int | np.integer) and 0 <= name < len(samples):
+        return int(name)
+    raise InputError(f"there is no sample {name!r}; {did_you_mean(name, map(str, samples[:20]))}")
+
+
+def _geometric_mean_one(values):
+    return values / np.exp(np.mean(np.log(values)))
+
+
+def _check_method(method):
+    if method not in METHODS:
+        raise InputError(f"unknown method {method!r}; {did_you_mean(method, METHODS)}")
+
+
+def _check_trim(logratio_trim, sum_trim):
+    for name, value in (("logratio_trim", logratio_trim), ("sum_trim", sum_trim)):
+        if not 0 <= value < 0.5:
+            raise InputError(f"{name} is cut off at both ends and must lie in [0, 0.5); got {value}")
+    return logratio_trim, sum_trim
