@@ -1,11 +1,12 @@
-"""Size factors: by how much must each sample be scaled before its genes can be compared with another sample's?
+"""Size factors: the scale that makes the genes of one sample comparable with those of another.
 
-The model behind all of them is ``E[Y_ig] = s_i q_ig``: the expected count of gene g in sample i is a size factor times an
-abundance. The methods differ in what they hold still: the total (`total`), the typical gene (`median_of_ratios`,
-`poscounts`, `rle`), the upper quartile (`upper_quartile`), or the genes left when extreme ones are trimmed (`tmm`, `tmmwsp`).
+The model behind all of them is ``E[Y_ig] = s_i q_ig``: the expected count of gene g in sample i is a size factor times
+an abundance. The methods differ in what they hold still: the total (`total`), the typical gene (`median_of_ratios`,
+`poscounts`, `rle`), the upper quartile (`upper_quartile`), or the genes left when extreme ones are trimmed (`tmm`,
+`tmmwsp`).
 
-edgeR writes the same thing in other letters. Its *normalization factor* f_i corrects the library size N_i (the total count),
-and the product N_i f_i, the effective library size, is proportional to the size factor:
+edgeR writes the same thing in other letters. Its *normalization factor* f_i corrects the library size N_i (the total
+count), and the product N_i f_i, the effective library size, is proportional to the size factor:
 
     s_i = N_i f_i / geometric mean of the N_j f_j
 
@@ -31,24 +32,24 @@ def size_factors(counts, method="median_of_ratios", *, layer=None):
     counts : array_like, sparse, DataFrame or AnnData, shape (n, g)
         Raw counts, samples or cells in rows. Sparse input is never made dense.
     method : str
-        ``"total"``: the total count. ``"median_of_ratios"``: DESeq2's default (Anders and Huber 2010, eq. 5), on the genes
-        counted in every sample. ``"poscounts"``: the same with zeros left out of the means, for sparse data (DESeq2's
-        ``type="poscounts"``). ``"upper_quartile"`` (Bullard 2010), ``"rle"`` (edgeR's form of the median of ratios),
-        ``"tmm"`` (Robinson and Oshlack 2010) and ``"tmmwsp"`` (TMM with singleton pairing) as in edgeR.
+        ``"total"``: the total count. ``"median_of_ratios"``: DESeq2's default (Anders and Huber 2010, eq. 5), on the
+        genes counted in every sample. ``"poscounts"``: the same with zeros left out of the means, for sparse data
+        (DESeq2's ``type="poscounts"``). ``"upper_quartile"`` (Bullard 2010), ``"rle"`` (edgeR's form of the median of
+        ratios), ``"tmm"`` (Robinson and Oshlack 2010) and ``"tmmwsp"`` (TMM with singleton pairing) as in edgeR.
     layer : str, optional
         Layer of an AnnData that holds the counts.
 
     Returns
     -------
     ndarray, shape (n,)
-        Scaled to geometric mean 1, except for ``"median_of_ratios"``, whose scale is DESeq2's: relative to a sample made of
-        the genes' geometric means.
+        Scaled to geometric mean 1, except for ``"median_of_ratios"``, whose scale is DESeq2's: relative to a sample
+        made of the genes' geometric means.
 
     Raises
     ------
     CountsError
-        If the counts are not raw counts (see `scomics_lite.validation.check_counts`), if no gene is counted in every sample
-        under ``"median_of_ratios"`` and ``"rle"``, or if an upper quartile is zero.
+        If the counts are not raw counts (see `scomics_lite.validation.check_counts`), if no gene is counted in every
+        sample under ``"median_of_ratios"`` and ``"rle"``, or if an upper quartile is zero.
 
     Examples
     --------
@@ -78,8 +79,8 @@ def norm_factors(counts, method="tmm", *, reference=None, logratio_trim=0.3, sum
         (``"total"`` gives ones, edgeR's ``method="none"``).
     reference : str or int, optional
         Name or position of the sample that TMM and TMMwsp compare with. When not given: for TMM the sample whose upper
-        quartile is nearest the mean of all, for TMMwsp (and for TMM where most upper quartiles are zero) the sample with
-        the largest sum of square roots, as in edgeR.
+        quartile is nearest the mean of all, for TMMwsp (and for TMM where most upper quartiles are zero) the sample
+        with the largest sum of square roots, as in edgeR.
     logratio_trim, sum_trim : float
         Fraction of genes cut off at each end of M (default 0.3) and of A (0.05), edgeR's defaults.
     weighted : bool
@@ -215,7 +216,7 @@ def m_and_a(counts, sample, reference, *, logratio_trim=0.3, sum_trim=0.05, laye
     return pd.DataFrame({"M": m, "A": a, "weight": 1 / variance, "kept": kept}, index=counts.genes[both])
 
 
-# --- medians of ratios -------------------------------------------------------------------------------------------------
+# --- medians of ratios ------------------------------------------------------------------------------------------------
 
 
 def _median_of_ratios(counts):
@@ -239,29 +240,29 @@ def _poscounts(counts):
 
 
 def _rle(counts):
-    """edgeR's form: the median of the ratios themselves, not of their logarithms (the two differ for even numbers)."""
+    """Take edgeR's form: the median of the ratios themselves, not of their logarithms (the two differ for even numbers)."""
     rows = _rows_without_zeros(counts)
     geometric_mean = np.exp(sum(np.log(row) for row in rows) / len(rows))
     return np.array([np.median(row / geometric_mean) for row in rows])
 
 
 def _rows_without_zeros(counts):
-    """Counts of the genes that no sample lacks, shape (n, genes without zeros)."""
+    """Select the counts of the genes that no sample lacks, shape (n, genes without zeros)."""
     everywhere = np.flatnonzero(counts.positive_samples() == len(counts.samples))
     if everywhere.size == 0:
         raise CountsError(
-            f"no gene is counted in all {len(counts.samples):,} samples, so every geometric mean is zero and there is no "
-            "ratio to take the median of. Use method='poscounts', which leaves zeros out (or 'tmmwsp')"
+            f"no gene is counted in all {len(counts.samples):,} samples, so every geometric mean is zero and no ratio is "
+            "left to take the median of. Use method='poscounts', which leaves zeros out (or 'tmmwsp')"
         )
     dense = counts.matrix[:, everywhere]
     return dense.toarray() if sparse.issparse(dense) else dense  # no zeros are left in it: dense is its true size
 
 
-# --- edgeR's factors ---------------------------------------------------------------------------------------------------
+# --- edgeR's factors --------------------------------------------------------------------------------------------------
 
 
 def _edger_factors(counts, method, *, reference=None, trim=(0.3, 0.05), weighted=True):
-    """Normalization factors with edgeR's defaults and scale (geometric mean 1)."""
+    """Compute normalization factors by edgeR's rules and on its scale (geometric mean 1)."""
     library_sizes = counts.library_sizes
     if method == "rle":
         return _geometric_mean_one(_rle(counts) / library_sizes)
@@ -354,7 +355,7 @@ def _tmmwsp_factor(genes, values, y_reference, n_sample, n_reference, trim, weig
 
 
 def _pair_singletons(y, y_reference):
-    """Keep genes counted in both, and pair the largest counts of those seen here only with the largest seen there only."""
+    """Keep genes counted in both; pair the largest counts of those seen here only with those seen there only."""
     both, here, there = (y > 0) & (y_reference > 0), (y > 0) & (y_reference == 0), (y == 0) & (y_reference > 0)
     pairs = min(here.sum(), there.sum())
     largest_here, largest_there = np.sort(y[here])[::-1][:pairs], np.sort(y_reference[there])[::-1][:pairs]
@@ -374,14 +375,14 @@ def _warn_without_genes(factors, samples):
     lost = np.flatnonzero(np.isnan(factors))
     if lost.size:
         warnings.warn(
-            f"{lost.size:,} of {len(samples):,} samples (first {samples[lost[0]]}) keep no gene in common with the reference "
-            "after trimming; their factor is 1, the library size alone. Consider 'tmmwsp' or 'poscounts', or drop them",
+            f"{lost.size:,} of {len(samples):,} samples (first {samples[lost[0]]}) keep no gene in common with "
+            "the reference after trimming; their factor is 1, the library size alone. Consider 'tmmwsp' or 'poscounts', or drop them",
             stacklevel=4,
         )
     return np.where(np.isnan(factors), 1.0, factors)
 
 
-# --- small parts -------------------------------------------------------------------------------------------------------
+# --- small parts ------------------------------------------------------------------------------------------------------
 
 
 def _upper_quartiles(counts):
@@ -404,8 +405,9 @@ def _positive_upper_quartiles(counts):
     zero = np.flatnonzero(quartiles == 0)
     if zero.size:
         raise CountsError(
-            f"the upper quartile is zero in {zero.size:,} of {len(quartiles):,} samples (first {counts.samples[zero[0]]}): "
-            "three quarters of the genes have no count there. Use 'poscounts' or 'tmmwsp', or keep the expressed genes only"
+            f"the upper quartile is zero in {zero.size:,} of {len(quartiles):,} samples "
+            f"(first {counts.samples[zero[0]]}): three quarters of the genes have no count there. "
+            "Use 'poscounts' or 'tmmwsp', or keep the expressed genes only"
         )
     return quartiles
 
