@@ -240,7 +240,7 @@ def _poscounts(counts):
 
 
 def _rle(counts):
-    """Take edgeR's form: the median of the ratios themselves, not of their logarithms (the two differ for even numbers)."""
+    """Take edgeR's form: the median of the ratios themselves, not of their logarithms (they differ for even n)."""
     rows = _rows_without_zeros(counts)
     geometric_mean = np.exp(sum(np.log(row) for row in rows) / len(rows))
     return np.array([np.median(row / geometric_mean) for row in rows])
@@ -251,8 +251,8 @@ def _rows_without_zeros(counts):
     everywhere = np.flatnonzero(counts.positive_samples() == len(counts.samples))
     if everywhere.size == 0:
         raise CountsError(
-            f"no gene is counted in all {len(counts.samples):,} samples, so every geometric mean is zero and no ratio is "
-            "left to take the median of. Use method='poscounts', which leaves zeros out (or 'tmmwsp')"
+            f"no gene is counted in all {len(counts.samples):,} samples, so every geometric mean is zero and no "
+            "ratio is left. Use method='poscounts', which leaves zeros out (or 'tmmwsp')"
         )
     dense = counts.matrix[:, everywhere]
     return dense.toarray() if sparse.issparse(dense) else dense  # no zeros are left in it: dense is its true size
@@ -375,8 +375,9 @@ def _warn_without_genes(factors, samples):
     lost = np.flatnonzero(np.isnan(factors))
     if lost.size:
         warnings.warn(
-            f"{lost.size:,} of {len(samples):,} samples (first {samples[lost[0]]}) keep no gene in common with "
-            "the reference after trimming; their factor is 1, the library size alone. Consider 'tmmwsp' or 'poscounts', or drop them",
+            f"{lost.size:,} of {len(samples):,} samples (first {samples[lost[0]]}) keep no gene in common "
+            "with the reference after trimming; their factor is 1, the library size alone. "
+            "Consider 'tmmwsp' or 'poscounts', or drop them",
             stacklevel=4,
         )
     return np.where(np.isnan(factors), 1.0, factors)
