@@ -17,17 +17,17 @@ _SUBMODULES = ("course", "datasets", "normalization", "plots", "simulate", "vali
 
 __all__ = ["__version__", *_SUBMODULES]
 
-if TYPE_CHECKING:
-    from scomics_lite import course, datasets, normalization, plots, simulate, validation
+if TYPE_CHECKING:  # what editors and type checkers read; at run time __getattr__ below does it
+    from scomics_lite import course, datasets, normalization, plots, simulate, validation  # noqa: F401
 
 
 def __getattr__(name):
     """Import a submodule on first use (PEP 562)."""
     if name in _SUBMODULES:
-        return importlib.import_module("scomics_lite." + name)
-    raise AttributeError("module 'scomics_lite' has no attribute %r; it has: %s" % (name, ", ".join(__all__)))
+        return importlib.import_module(f"scomics_lite.{name}")
+    raise AttributeError(f"module 'scomics_lite' has no attribute {name!r}; it has: {', '.join(__all__)}")
 
 
 def __dir__():
     """List the lazy submodules too, so that tab completion finds them."""
-    return sorted(set(globals()) | set(__all__))
+    return sorted({*globals(), *__all__})
