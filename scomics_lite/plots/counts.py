@@ -1,0 +1,196 @@
+"""Plots of counts and size factors. Each takes and returns a matplotlib Axes."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from scomics_lite.normalization import m_and_a, normalize
+from scomics_lite.plots.style import MARKERS, OKABE_ITO
+from scomics_lite.validation import InputError, check_counts, did_you_mean
+
+PSEUDO_COUNT = 1  # added before a logarithm in `rle`, where zeros would otherwise drop out of some samples only
+
+
+def ma(counts, sample, reference, *, size_factors=None, layer=None, ax=None):
+    """Plot the log ratio of two samples against their mean log count (Dudoit 2002), for genes counted in both.
+
+    Unchanged genes should lie around zero at every height; the dashed line is their median log ratio.
+
+    Parameters
+    ----------
+    counts : array_like, sparse, DataFrame or AnnData, shape (n, g)
+        Raw counts.
+    sample, reference : str or int
+        Names or positions; the ratio is sample / reference.
+    size_factors : array_like, shape (n,), optional
+        Divide by these first; raw counts are compared when not given.
+    layer : str, optional
+        Layer of an AnnData that holds the counts.
+    ax : matplotlib.axes.Axes, optional
+        Drawn on; the current axes when not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> ma([[10, 20, 30], [20, 40, 60]], 1, 0).get_ylabel()
+    'M = log2(1 / 0)'
+    """
+    ax = plt.gca() if ax is None else ax
+    checked = check_counts(counts, layer=layer)
+    factors = np.ones(len(checked.samples)) if size_factors is None else size_factors
+    rows = normalize(checked.matrix, factors)[_rows_of(checked.samples, [sample, reference])]
+    y, y_reference = rows.toarray() if sparse.issparse(rows) else rows
+    both = (y > 0) & (y_reference > 0)
+    m = np.log2(y[both] / y_reference[both])
+    ax.scatter(np.log2(y[both] * y_reference[both]) / 2, m, s=4, alpha=0.3, color=OKABE_ITO["blue"], rasterized=True)
+    ax.axhline(0, color=OKABE_ITO["black"], linestyle="-", linewidth=0.8)
+    ax.axhline(np.median(m), color=OKABE_ITO["vermillion"], linestyle="--", label=f"median M = {np.median(m):.2f}")
+    counted = "count" if size_factors is None else "normalized count"
+    ax.set(xlabel=f"A = mean log2 {counted}", ylabel=f"M = log2({sample} / {reference})")
+    ax.legend(loc="upper right")
+    return ax
+
+
+def tmm_trims(counts, sample, reference, *, layer=None, ax=None):
+    """Plot what TMM sees of two samples: M against A, with the genes that both trims leave and the factor they give.
+
+    Parameters
+    ----------
+    counts : array_like, sparse, DataFrame or AnnData, shape (n, g)
+        Raw counts.
+    sample, reference : str or int
+        Names or positions of the two samples.
+    layer : str, optional
+        Layer of an AnnData that holds the counts.
+    ax : matplotlib.axes.Axes, optional
+        Drawn on; the current axes when not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> tmm_trims([[10, 20, 30], [20, 40, 61]], 1, 0).get_xlabel()
+    'A = mean log2 share of the library'
+    """
+    ax = plt.gca() if ax is None else ax
+    genes = m_and_a(counts, sample, reference, layer=layer)
+    kept = genes[genes["kept"]]
+    trimmed = genes[~genes["kept"]]
+    ax.scatter(trimmed["A"], trimmed["M"], s=5, marker="x", linewidths=0.5, color=OKABE_ITO["grey"], label="trimmed")
+    ax.scatter(kept["A"], kept["M"], s=5, alpha=0.4, color=OKABE_ITO["blue"], label="kept")
+    for name in ("M", "A"):
+        draw = ax.axhline if name == "M" else ax.axvline
+        for edge in (kept[name].min(), kept[name].max()):
+            draw(edge, color=OKABE_ITO["vermillion"], linestyle=":", linewidth=1)
+    log_factor = np.average(kept["M"], weights=kept["weight"])
+    ax.axhline(log_factor, color=OKABE_ITO["black"], linestyle="-", linewidth=1, label=f"TMM: log2 f = {log_factor:.3f}")
+    ax.set(xlabel="A = mean log2 share of the library", ylabel=f"M = log2 share ratio, {sample} / {reference}")
+    ax.legend(loc="upper right", markerscale=2)
+    return ax
+
+
+def rle(counts, *, size_factors=None, groups=None, layer=None, ax=None):
+    """Box plots of relative log expression: each sample's log counts minus the genes' medians (Gandolfo and Speed 2018).
+
+    When most genes are unchanged, the boxes of well-normalized samples sit on zero. Genes without a count in more than
+    half of the samples are left out, as their median says nothing; 1 is added to each count before the logarithm.
+
+    Parameters
+    ----------
+    counts : array_like, sparse, DataFrame or AnnData, shape (n, g)
+        Raw counts.
+    size_factors : array_like, shape (n,), optional
+        Divide by these first; raw counts are shown when not given.
+    groups : array_like, shape (n,), optional
+        Labels of the samples; boxes are filled by label.
+    layer : str, optional
+        Layer of an AnnData that holds the counts.
+    ax : matplotlib.axes.Axes, optional
+        Drawn on; the current axes when not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> rle([[10, 20, 30], [20, 40, 60], [10, 20, 30]]).get_ylabel()
+    'log2 count − median of the gene'
+    """
+    ax = plt.gca() if ax is None else ax
+    checked = check_counts(counts, layer=layer)
+    shown = checked.positive_samples() > len(checked.samples) / 2
+    if not shown.any():
+        raise InputError("no gene is counted in more than half of the samples, so no gene has a median to compare with")
+    factors = np.ones(len(checked.samples)) if size_factors is None else size_factors
+    values = normalize(checked.matrix, factors)[:, shown]
+    logs = np.log2((values.toarray() if sparse.issparse(values) else values) + PSEUDO_COUNT)
+    relative = logs - np.median(logs, axis=0)
+    boxes = ax.boxplot(list(relative), showfliers=False, patch_artist=True, widths=0.7, medianprops={"color": "black"})
+    _fill_boxes(ax, boxes["boxes"], np.zeros(len(relative)) if groups is None else np.asarray(groups), groups is not
+    None) ax.axhline(0, color=OKABE_ITO["black"], linestyle="-", linewidth=0.8)
+    ax.set_ylabel("log2 count − median of the gene")
+    if len(relative) <= 12:
+        ax.set_xticks(range(1, len(relative) + 1), checked.samples, rotation=45, ha="right")
+    else:
+        ax.set_xticks([])
+        ax.set_xlabel(f"{len(relative)} samples")
+    return ax
+
+
+def size_factors(factors, *, against="median_of_ratios", ax=None):
+    """Plot the size factors of several methods against those of one, each scaled to geometric mean 1.
+
+    Methods that agree lie on the diagonal.
+
+    Parameters
+    ----------
+    factors : DataFrame, shape (n, methods)
+        One column a method, one row a sample.
+    against : str
+        The column on the horizontal axis.
+    ax : matplotlib.axes.Axes, optional
+        Drawn on; the current axes when not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> size_factors(pd.DataFrame({"total": [1, 2.0], "tmm": [1, 1.5]}), against="total").get_xlabel()
+    'size factor: total'
+    """
+    ax = plt.gca() if ax is None else ax
+    if against not in factors:
+        raise InputError(f"factors has no column {against!r}; {did_you_mean(against, factors.columns)}")
+    scaled = factors / np.exp(np.log(factors).mean())
+    limits = [scaled.min(axis=None), scaled.max(axis=None)]
+    ax.plot(limits, limits, color=OKABE_ITO["grey"], linestyle="-", linewidth=0.8)
+    for marker, color, method in zip(MARKERS, OKABE_ITO.values(), scaled.columns.drop(against), strict=False):
+        ax.scatter(scaled[against], scaled[method], marker=marker, color=color, s=22, alpha=0.8, label=method)
+    ax.set(xscale="log", yscale="log", xlabel=f"size factor: {against}", ylabel="size factor: other methods")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(plt.FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_formatter(plt.NullFormatter() if limits[1] / limits[0] > 10 else axis.get_major_formatter())
+    ax.legend()
+    return ax
+
+
+def _rows_of(samples, names):
+    """Positions of samples given by name or position."""
+    return [samples.get_loc(name) if name in samples else name for name in names]
+
+
+def _fill_boxes(ax, boxes, labels, with_legend):
+    colors = dict(zip(pd.unique(labels), OKABE_ITO.values(), strict=False))
+    for box, label in zip(boxes, labels, strict=True):
+        box.set(facecolor=colors[label], alpha=0.6, linewidth=0.6)
+    if with_legend:
+        ax.legend([boxes[list(labels).index(label)] for label in colors], list(colors))
