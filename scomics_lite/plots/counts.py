@@ -89,14 +89,14 @@ def tmm_trims(counts, sample, reference, *, layer=None, ax=None):
         for edge in (kept[name].min(), kept[name].max()):
             draw(edge, color=OKABE_ITO["vermillion"], linestyle=":", linewidth=1)
     log_factor = np.average(kept["M"], weights=kept["weight"])
-    ax.axhline(log_factor, color=OKABE_ITO["black"], linestyle="-", linewidth=1, label=f"TMM: log2 f = {log_factor:.3f}")
+    ax.axhline(log_factor, color=OKABE_ITO["black"], linestyle="-", linewidth=1, label=f"log2 f = {log_factor:.3f}")
     ax.set(xlabel="A = mean log2 share of the library", ylabel=f"M = log2 share ratio, {sample} / {reference}")
     ax.legend(loc="upper right", markerscale=2)
     return ax
 
 
 def rle(counts, *, size_factors=None, groups=None, layer=None, ax=None):
-    """Box plots of relative log expression: each sample's log counts minus the genes' medians (Gandolfo and Speed 2018).
+    """Draw box plots of relative log expression: log counts minus the gene's median (Gandolfo and Speed 2018).
 
     When most genes are unchanged, the boxes of well-normalized samples sit on zero. Genes without a count in more than
     half of the samples are left out, as their median says nothing; 1 is added to each count before the logarithm.
@@ -133,8 +133,8 @@ def rle(counts, *, size_factors=None, groups=None, layer=None, ax=None):
     logs = np.log2((values.toarray() if sparse.issparse(values) else values) + PSEUDO_COUNT)
     relative = logs - np.median(logs, axis=0)
     boxes = ax.boxplot(list(relative), showfliers=False, patch_artist=True, widths=0.7, medianprops={"color": "black"})
-    _fill_boxes(ax, boxes["boxes"], np.zeros(len(relative)) if groups is None else np.asarray(groups), groups is not
-    None) ax.axhline(0, color=OKABE_ITO["black"], linestyle="-", linewidth=0.8)
+    _fill_boxes(ax, boxes["boxes"], groups)
+    ax.axhline(0, color=OKABE_ITO["black"], linestyle="-", linewidth=0.8)
     ax.set_ylabel("log2 count − median of the gene")
     if len(relative) <= 12:
         ax.set_xticks(range(1, len(relative) + 1), checked.samples, rotation=45, ha="right")
@@ -188,9 +188,11 @@ def _rows_of(samples, names):
     return [samples.get_loc(name) if name in samples else name for name in names]
 
 
-def _fill_boxes(ax, boxes, labels, with_legend):
-    colors = dict(zip(pd.unique(labels), OKABE_ITO.values(), strict=False))
+def _fill_boxes(ax, boxes, groups):
+    """Fill the boxes of one group with one colour, and name the groups."""
+    labels = list(groups) if groups is not None else [""] * len(boxes)
+    colors = dict(zip(pd.unique(np.asarray(labels)), OKABE_ITO.values(), strict=False))
     for box, label in zip(boxes, labels, strict=True):
         box.set(facecolor=colors[label], alpha=0.6, linewidth=0.6)
-    if with_legend:
-        ax.legend([boxes[list(labels).index(label)] for label in colors], list(colors))
+    if groups is not None:
+        ax.legend([boxes[labels.index(label)] for label in colors], list(colors))
