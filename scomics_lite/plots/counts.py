@@ -145,16 +145,17 @@ def rle(counts, *, size_factors=None, groups=None, layer=None, ax=None):
 
 
 def size_factors(factors, *, against="median_of_ratios", ax=None):
-    """Plot the size factors of several methods against those of one, each scaled to geometric mean 1.
+    """Plot how far the size factors of several methods lie from those of one, all scaled to geometric mean 1.
 
-    Methods that agree lie on the diagonal.
+    Size factors of one data set differ mostly by depth, on which the methods agree; drawn as ratios to one of the
+    methods, what is left to see is the disagreement.
 
     Parameters
     ----------
     factors : DataFrame, shape (n, methods)
         One column a method, one row a sample.
     against : str
-        The column on the horizontal axis.
+        The column that the others are divided by.
     ax : matplotlib.axes.Axes, optional
         Drawn on; the current axes when not given.
 
@@ -165,20 +166,20 @@ def size_factors(factors, *, against="median_of_ratios", ax=None):
     Examples
     --------
     >>> size_factors(pd.DataFrame({"total": [1, 2.0], "tmm": [1, 1.5]}), against="total").get_xlabel()
-    'size factor: total'
+    'size factor by total'
     """
     ax = plt.gca() if ax is None else ax
     if against not in factors:
         raise InputError(f"factors has no column {against!r}; {did_you_mean(against, factors.columns)}")
     scaled = factors / np.exp(np.log(factors).mean())
-    limits = [scaled.min(axis=None), scaled.max(axis=None)]
-    ax.plot(limits, limits, color=OKABE_ITO["grey"], linestyle="-", linewidth=0.8)
+    ax.axhline(1, color=OKABE_ITO["grey"], linestyle="-", linewidth=0.8)
     for marker, color, method in zip(MARKERS, OKABE_ITO.values(), scaled.columns.drop(against), strict=False):
-        ax.scatter(scaled[against], scaled[method], marker=marker, color=color, s=22, alpha=0.8, label=method)
-    ax.set(xscale="log", yscale="log", xlabel=f"size factor: {against}", ylabel="size factor: other methods")
+        ratio = scaled[method] / scaled[against]
+        ax.scatter(scaled[against], ratio, marker=marker, color=color, s=22, alpha=0.8, label=method)
+    ax.set(xscale="log", yscale="log", xlabel=f"size factor by {against}", ylabel=f"other method / {against}")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(plt.FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_minor_formatter(plt.NullFormatter() if limits[1] / limits[0] > 10 else axis.get_major_formatter())
+        axis.set_minor_formatter(plt.LogFormatter(labelOnlyBase=False, minor_thresholds=(1, 0.4)))
     ax.legend()
     return ax
 
