@@ -31,7 +31,7 @@ def show_figure(figure, id, *, caption, alt, data=None, seed=None):
     id : str
         ``fig-CHAPTER-NUMBER``, as in ``fig-1-4`` or ``fig-7b-2``; unique in the whole course.
     caption : str
-        What the reader should see in the figure, in a sentence or two (Markdown, mathematics included).
+        What the reader should see in the figure, in a sentence or two, in words (no formulas: the gallery shows it as text).
     alt : str
         What is drawn, for a reader who cannot see it.
     data : AnnData, MuData, str, or a list of these, optional
