@@ -18,7 +18,7 @@ import threading
 import time
 from pathlib import Path
 
-KNOWN_GOOD = ("3.11", "3.12", "3.13")  # Pythons for which every package of the lock has a build
+KNOWN_GOOD = ("3.11", "3.12", "3.13", "3.14")  # Pythons for which every package of the lock has a build
 GB = 1_000_000_000
 DISK_GB = 3  # the finished environment (1.8 GB with the CPU build of torch) and pip's temporary files
 EXTRAS = ("book", "dev")
@@ -292,7 +292,7 @@ FAILURES = (  # a pattern in the log, and what it means
         "no network: pip cannot reach its package index (behind a proxy, set HTTPS_PROXY)",
     ),
     (
-        r"No matching distribution found for (?P<what>\S+)",
+        r"(?:No matching distribution found for|The user requested \(constraint\)) (?P<what>\S+)",
         f"pip finds no build of {{what}} for this Python and computer: take a 64-bit Python {' or '.join(KNOWN_GOOD)}, "
         "or conda with environment.yml",
     ),
