@@ -1,0 +1,23 @@
+"""What several test modules share."""
+
+import matplotlib
+import pytest
+
+from scomics_lite.course import checks
+
+matplotlib.use("Agg")  # no window, on any system; set here and not in the environment, which notebook kernels inherit
+
+
+@pytest.fixture
+def registry(monkeypatch):
+    """Let a test register exercises of its own, and forget them and all hints given."""
+    monkeypatch.setattr(checks, "_registry", dict(checks._registry))
+    monkeypatch.setattr(checks, "_wrong_tries", {})
+
+
+@pytest.fixture
+def two_exercises(registry):
+    """The checks of the exercises in fixtures/notebooks.py."""
+    hints = ("look at 1", "halve", "divide by two")
+    checks.exercise("ch99-half", hints=hints)(lambda half: checks.differs(half(3.0), 1.5))
+    checks.exercise("ch99-share", hints=hints)(lambda share: checks.differs(share, 3 / 7))
