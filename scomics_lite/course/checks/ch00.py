@@ -14,11 +14,11 @@ from scomics_lite.course.checks import differs, exercise, random_counts
     ),
 )
 def library_sizes(answer):
-    """The total count of every sample, on fresh random counts of 4 samples and 30 genes."""
-    counts = random_counts(np.random.default_rng(), 4, 30)
+    """Compare with the total of every sample, on fresh random counts of 8 samples and 30 genes."""
+    counts = random_counts(np.random.default_rng(), 8, 30)
     totals = answer(counts)
     if differs(totals, counts.sum(axis=0)) is None:
-        return "these are the totals of the 30 genes (columns); wanted are those of the 4 samples (rows)."
+        return "these are the totals of the 30 genes (columns); wanted are those of the 8 samples (rows)."
     if differs(totals, counts.sum()) is None:
         return "this is the total of the whole table: one number, where each sample has its own."
     return differs(totals, counts.sum(axis=1), what="your library sizes")
