@@ -31,7 +31,7 @@ def show_figure(figure, id, *, caption, alt, data=None, seed=None):
     id : str
         ``fig-CHAPTER-NUMBER``, as in ``fig-1-4`` or ``fig-7b-2``; unique in the whole course.
     caption : str
-        What the reader should see in the figure, in a sentence or two, in words (no formulas: the gallery shows it as text).
+        What the reader should see in the figure, in a sentence or two of plain words: the gallery shows no formulas.
     alt : str
         What is drawn, for a reader who cannot see it.
     data : AnnData, MuData, str, or a list of these, optional
@@ -124,8 +124,10 @@ def _setting(label, value):
 
 
 def _is_live():
-    """Tell whether somebody can move a slider: a kernel is running, ipywidgets is there, static was not asked for."""
-    if os.environ.get("SCOMICS_LITE_STATIC") or "ipykernel" not in sys.modules:
+    """Tell whether somebody can move a slider: a kernel runs this, ipywidgets is there, static was not asked for."""
+    ipython = sys.modules.get("IPython")  # imported by whoever runs a kernel
+    kernel = getattr(ipython.get_ipython(), "kernel", None) if ipython else None
+    if kernel is None or os.environ.get("SCOMICS_LITE_STATIC"):
         return False
     return importlib.util.find_spec("ipywidgets") is not None
 
