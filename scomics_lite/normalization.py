@@ -211,6 +211,8 @@ def m_and_a(counts, sample, reference, *, logratio_trim=0.3, sum_trim=0.05, laye
     rows = [_position(counts.samples, name) for name in (sample, reference)]
     y, y_reference = (_dense_row(counts.matrix, row) for row in rows)
     both = (y > 0) & (y_reference > 0)
+    if not both.any():
+        raise CountsError(f"samples {sample!r} and {reference!r} share no gene with a count, so no ratio can be formed")
     m, a, variance = _m_a_variance(y[both], y_reference[both], *counts.library_sizes[rows])
     kept = _untrimmed(m, trim[0]) & _untrimmed(a, trim[1])
     return pd.DataFrame({"M": m, "A": a, "weight": 1 / variance, "kept": kept}, index=counts.genes[both])
@@ -222,8 +224,8 @@ def m_and_a(counts, sample, reference, *, logratio_trim=0.3, sum_trim=0.05, laye
 def _median_of_ratios(counts):
     """Median over genes without zeros of ln Y_ig - mean_j ln Y_jg, as exp (Anders and Huber 2010, eq. 5)."""
     rows = _rows_without_zeros(counts)
-    log_mean = sum(np.log(row) for row in rows) / len(rows)  # (genes without zeros,)
-    return np.exp([np.median(np.log(row) - log_mean) for row in rows])
+    log_mean = sum(np.log(row, dtype=float) for row in rows) / len(rows)  # (genes without zeros,)
+    return np.exp([np.median(np.log(row, dtype=float) - log_mean) for row in rows])
 
 
 def _poscounts(counts):
@@ -242,7 +244,7 @@ def _poscounts(counts):
 def _rle(counts):
     """Take edgeR's form: the median of the ratios themselves, not of their logarithms (they differ for even n)."""
     rows = _rows_without_zeros(counts)
-    geometric_mean = np.exp(sum(np.log(row) for row in rows) / len(rows))
+    geometric_mean = np.exp(sum(np.log(row, dtype=float) for row in rows) / len(rows))
     return np.array([np.median(row / geometric_mean) for row in rows])
 
 
@@ -421,11 +423,11 @@ def _dense_row(matrix, row):
 
 def _position(samples, name):
     """Find a sample by name, or by position where the name is a whole number that is no name."""
-    if name in samples:
+    if np.isscalar(name) and name in samples:
         return int(samples.get_loc(name))
     if isinstance(name, int | np.integer) and 0 <= name < len(samples):
         return int(name)
-    raise InputError(f"there is no sample {name!r}; {did_you_mean(name, map(str, samples[:20]))}")
+    raise InputError(f"there is no sample {name!r}; {did_you_mean(name, samples[:20])}")
 
 
 def _geometric_mean_one(values):

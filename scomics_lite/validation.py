@@ -13,6 +13,11 @@ from scipy import sparse
 
 BLOCK = 4_000_000  # entries looked at together: bounds the memory of a check to some 32 MB
 LOG_CEILING = 30.0  # log2 of a billion reads: no logarithm of a count is larger, few count tables stay below
+LOGARITHMS = {
+    "log1p": np.expm1,
+    "log2(x + 1)": lambda x: np.exp2(x) - 1,
+    "log10(x + 1)": lambda x: 10.0**x - 1,
+}  # what is used, with the way back
 
 
 class InputError(ValueError):
@@ -42,15 +47,23 @@ class Counts:
     @property
     def library_sizes(self):
         """Total count of every sample, shape (n,)."""
-        return np.asarray(self.matrix.sum(axis=1, dtype=float)).ravel()
+        if not sparse.issparse(self.matrix):
+            return self.matrix.sum(axis=1, dtype=float)
+        sizes = np.zeros(len(self.samples))  # scipy's own sum adds float32 up in float32, which ends at 16,777,216
+        filled = np.diff(self.matrix.indptr) > 0
+        sizes[filled] = np.add.reduceat(self.matrix.data, self.matrix.indptr[:-1][filled], dtype=float)
+        return sizes
 
     def rows(self):
-        """Yield every sample as ``(columns, values)``, the stored entries alone where the matrix is sparse."""
+        """Yield every sample as ``(columns, values)``, the stored entries alone where the matrix is sparse.
+
+        Values are float64 whatever the matrix holds: logarithms of float32 or uint8 counts would be too coarse.
+        """
         if not sparse.issparse(self.matrix):
-            yield from ((slice(None), row) for row in self.matrix)
+            yield from ((slice(None), row.astype(float, copy=False)) for row in self.matrix)
             return
         for start, stop in zip(self.matrix.indptr[:-1], self.matrix.indptr[1:], strict=True):
-            yield self.matrix.indices[start:stop], self.matrix.data[start:stop]
+            yield self.matrix.indices[start:stop], self.matrix.data[start:stop].astype(float, copy=False)
 
     def positive_samples(self):
         """In how many samples each gene has a count above zero, shape (g,)."""
@@ -88,7 +101,8 @@ def check_counts(counts, *, layer=None, min_samples=2):
     >>> check_counts([[5.0, 0.5], [3, 4]])
     Traceback (most recent call last):
     scomics_lite.validation.CountsError: counts must be whole numbers: 1 of 4 values is not, the first 0.5 (sample 0, \
-gene 1). For expected counts of RSEM, salmon or kallisto, round them first: counts.round()
+gene 1). Expected counts of RSEM, salmon or kallisto may be rounded first, counts.round(); normalized values may not, \
+they lost the library sizes: go back to the raw counts
     """
     matrix, samples, genes = _read(counts, layer)
     if matrix.ndim != 2:
@@ -116,9 +130,10 @@ def did_you_mean(name, choices):
     >>> did_you_mean("tmn", ["tmm", "rle"])
     "did you mean 'tmm'? Known: rle, tmm"
     """
-    near = get_close_matches(str(name), list(choices), n=1, cutoff=0.5)
-    guess = f"did you mean {near[0]!r}? " if near else ""
-    return f"{guess}Known: {', '.join(sorted(choices))}"
+    known = {str(choice).lower(): str(choice) for choice in choices}
+    near = get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)
+    guess = f"did you mean {known[near[0]]!r}? " if near else ""
+    return f"{guess}Known: {', '.join(sorted(known.values()))}"
 
 
 # --- reading -------------------------------------------------------------------------------------------------------
@@ -159,7 +174,7 @@ def _read_frame(frame):
             f"{len(texts)} of {frame.shape[1]} columns hold no numbers, the first is {_label(texts[0])}. "
             "Make names the index (df.set_index(...)) and keep annotations in a table of their own"
         )
-    if all(isinstance(kind, pd.SparseDtype) for kind in frame.dtypes):
+    if len(frame.columns) and all(isinstance(kind, pd.SparseDtype) for kind in frame.dtypes):
         return frame.sparse.to_coo(), frame.index, frame.columns
     nullable = any(pd.api.types.is_extension_array_dtype(kind) for kind in frame.dtypes)
     values = frame.to_numpy(dtype=float, na_value=np.nan) if nullable else frame.to_numpy()
@@ -172,9 +187,10 @@ def _plain_matrix(matrix):
         raise CountsError(f"counts must be numbers, got {matrix.dtype} values; convert them: counts.astype(float)")
     if not sparse.issparse(matrix):
         return matrix.view(np.uint8) if matrix.dtype == bool else matrix
-    plain = sparse.csr_array(matrix)
+    # Some formats hold one count in several parts, whose sum need not fit into a small integer type.
+    plain = sparse.csr_array(matrix if matrix.format in ("csr", "csc") else matrix.astype(float))
     if not plain.has_canonical_format or (plain.data == 0).any():
-        plain = plain.copy()  # the caller's matrix is not ours to tidy up
+        plain = plain.astype(float)  # a copy: the caller's matrix is not ours to tidy up
         plain.sum_duplicates()
         plain.eliminate_zeros()
     return plain
@@ -197,12 +213,16 @@ def _check_values(checked, source, layer):
     if not _any(checked.matrix, _is_no_count):
         return
     _refuse(checked, np.isnan, "counts must not be missing", "NaN", "Drop those genes or samples; a gap is not a zero")
-    _refuse(checked, np.isinf, "counts must be finite", "infinite", "Look for a division by zero before this step")
+    way_out = "A logarithm of zero gives -inf, a division by zero inf: go back to the raw counts"
+    _refuse(checked, np.isinf, "counts must be finite", "infinite", way_out)
     _refuse_transformed(checked, source, layer)
     _refuse(
         checked, lambda v: v < 0, "counts must not be negative", "negative", "Use the raw counts, before any scaling"
     )
-    way_out = "For expected counts of RSEM, salmon or kallisto, round them first: counts.round()"
+    way_out = (
+        "Expected counts of RSEM, salmon or kallisto may be rounded first, counts.round(); normalized values may not, "
+        "they lost the library sizes: go back to the raw counts"
+    )
     _refuse(checked, lambda v: v != np.rint(v), "counts must be whole numbers", "not", way_out)
 
 
@@ -213,12 +233,12 @@ def _is_no_count(values):
 
 
 def _entries(matrix):
-    """All values of the matrix, or the stored ones of a sparse matrix, as one flat view where that is possible."""
+    """All values of the matrix row by row, or the stored ones of a sparse matrix."""
     return matrix.data if sparse.issparse(matrix) else matrix.reshape(-1)
 
 
 def _any(matrix, is_bad):
-    values = _entries(matrix)
+    values = matrix.data if sparse.issparse(matrix) else matrix.ravel(order="K")  # any order will do
     return any(is_bad(values[start : start + BLOCK]).any() for start in range(0, values.size, BLOCK))
 
 
@@ -244,9 +264,14 @@ def _refuse_transformed(checked, source, layer):
     """Recognise logarithms, z-scores and CPM: the tables most often passed as counts by mistake."""
     values = _entries(checked.matrix)
     fractional = np.mean(values[values != 0] != np.rint(values[values != 0]))
-    if fractional < 0.5:  # a few fractions in a table of counts are a slip, most of them fractions are a transformation
+    logarithm = _logarithm_of_counts(values)
+    lost = "Library sizes and sampling noise are gone from such a table and cannot be guessed back"
+    if logarithm:
+        what = f"log-transformed: they are {logarithm} of whole numbers"
+        lost = "Every method here needs the counts themselves"
+    elif fractional < 0.5:  # a few fractions are a slip in a table of counts, many are a transformation
         return
-    if values.min() >= -LOG_CEILING and values.max() <= LOG_CEILING:
+    elif values.min() >= -LOG_CEILING and values.max() <= LOG_CEILING:
         values_are = f"{fractional:.0%} fractions, all between {values.min():.3g} and {values.max():.3g}"
         what = f"log-transformed or scaled ({values_are}){_total_behind_log(checked.matrix)}"
     elif values.min() >= 0 and _spread(checked.library_sizes) < 1e-3:
@@ -255,15 +280,23 @@ def _refuse_transformed(checked, source, layer):
         return
     layers = [name for name in getattr(source, "layers", ()) if name != layer]
     where = f"; layers of this AnnData: {', '.join(layers)}" if layers else ""
-    raise CountsError(
-        f"the values look {what}. Library sizes and sampling noise are gone from such a table and cannot be "
-        f"guessed back: go back to the raw counts{where}"
-    )
+    raise CountsError(f"the values look {what}. {lost}: go back to the raw counts{where}")
+
+
+def _logarithm_of_counts(values):
+    """Name the logarithm that gives whole numbers when undone, where there is one (float32 rounding allowed for)."""
+    if values.min() < 0 or values.max() > LOG_CEILING:
+        return ""
+    for name, undo in LOGARITHMS.items():
+        counts = undo(values.astype(float))
+        if np.all(np.abs(counts - np.rint(counts)) <= 1e-4 + 4e-6 * counts):
+            return name
+    return ""
 
 
 def _total_behind_log(matrix):
     """Name log1p(counts per total): undone, it gives every sample the same total."""
-    for name, undo in (("log1p", np.expm1), ("log2(x + 1)", lambda x: np.exp2(x) - 1)):
+    for name, undo in LOGARITHMS.items():
         if sparse.issparse(matrix):
             undone = sparse.csr_array((undo(matrix.data), matrix.indices, matrix.indptr), shape=matrix.shape)
         else:
