@@ -103,7 +103,7 @@ def norm_factors(counts, method="tmm", *, reference=None, logratio_trim=0.3, sum
     counts = check_counts(counts, layer=layer)
     if method in ("tmm", "tmmwsp"):
         trim = _check_trim(logratio_trim, sum_trim)
-        reference = None if reference is None else _position(counts.samples, reference)
+        reference = None if reference is None else counts.row_of(reference)
         return _edger_factors(counts, method, reference=reference, trim=trim, weighted=weighted)
     if reference is not None:
         raise InputError(f"method {method!r} compares with no reference sample; reference= is for tmm and tmmwsp")
@@ -208,7 +208,7 @@ def m_and_a(counts, sample, reference, *, logratio_trim=0.3, sum_trim=0.05, laye
     """
     trim = _check_trim(logratio_trim, sum_trim)
     counts = check_counts(counts, layer=layer)
-    rows = [_position(counts.samples, name) for name in (sample, reference)]
+    rows = [counts.row_of(sample), counts.row_of(reference)]
     y, y_reference = (_dense_row(counts.matrix, row) for row in rows)
     both = (y > 0) & (y_reference > 0)
     if not both.any():
@@ -419,15 +419,6 @@ def _dense_row(matrix, row):
     """One sample as a plain array of floats, shape (g,)."""
     one = matrix[[row], :]
     return np.asarray(one.toarray() if sparse.issparse(one) else one, dtype=float).ravel()
-
-
-def _position(samples, name):
-    """Find a sample by name, or by position where the name is a whole number that is no name."""
-    if np.isscalar(name) and name in samples:
-        return int(samples.get_loc(name))
-    if isinstance(name, int | np.integer) and 0 <= name < len(samples):
-        return int(name)
-    raise InputError(f"there is no sample {name!r}; {did_you_mean(name, samples[:20])}")
 
 
 def _geometric_mean_one(values):

@@ -18,6 +18,8 @@ from scomics_lite.validation import Counts, InputError, check_counts, did_you_me
 
 N_BINS = 20  # bins of the dispersion trend: enough to bend, few enough to average over hundreds of genes each
 
+LARGEST = 1_000_000_000  # reads of one sample: below the largest 32-bit count with room for chance
+
 
 @dataclass(frozen=True)
 class CountParameters:
@@ -132,6 +134,7 @@ def bulk_counts(
     """
     obs = _factors(obs)
     _check_fractions(up_fraction=up_fraction)
+    _check_settings(n_genes, log2_fold_change, rng)
     generator = np.random.default_rng(rng)
     parameters = typical_bulk() if parameters is None else parameters
     var = pd.DataFrame(index=[f"gene{number:05d}" for number in range(1, n_genes + 1)])
@@ -184,6 +187,8 @@ def estimate_parameters(counts, *, groups=None, layer=None):
     counts = check_counts(counts, layer=layer)
     expressed = counts.positive_samples() > 0
     counts = Counts(counts.matrix[:, expressed], counts.samples, counts.genes[expressed])
+    if len(counts.genes) < N_BINS:
+        raise InputError(f"{len(counts.genes)} genes with counts are too few for a trend; at least {N_BINS} are needed")
     library_sizes = counts.library_sizes
     mean, dispersion = _moment_dispersions(counts, np.zeros(len(library_sizes)) if groups is None else groups)
     shares = np.asarray(normalize(counts.matrix, library_sizes).mean(axis=0)).ravel()
@@ -215,7 +220,10 @@ def _factors(obs):
         for name, column in obs.items()
         if not isinstance(column.dtype, pd.CategoricalDtype)
     }
-    return obs.astype(dict.fromkeys(by_appearance, str)).astype(by_appearance)
+    if obs.isna().any(axis=None):
+        raise InputError(f"obs has no value in column {obs.columns[obs.isna().any()][0]!r}; every sample needs a level")
+    obs = obs.astype(dict.fromkeys(by_appearance, str)).astype(by_appearance)
+    return obs.apply(lambda column: column.cat.remove_unused_categories())  # no sample, no effect to be found
 
 
 def _draw_shares(parameters, n_genes, generator):
@@ -256,9 +264,10 @@ def _library_sizes(library_sizes, n, n_genes, parameters, generator):
     if library_sizes is None:
         drawn = generator.normal(parameters.log_library_mean, parameters.log_library_sd, n)
         return np.exp(drawn) * n_genes / parameters.n_genes
-    library_sizes = np.broadcast_to(np.asarray(library_sizes, dtype=float), n)
-    if not (library_sizes > 0).all():
-        raise InputError(f"library sizes must be positive; the smallest is {library_sizes.min()}")
+    library_sizes = _one_each(library_sizes, n, "library_sizes", "sample")
+    if not ((library_sizes > 0) & (library_sizes <= LARGEST)).all():
+        between = f"{library_sizes.min():,.6g} to {library_sizes.max():,.6g}"
+        raise InputError(f"library sizes must be positive and at most {LARGEST:,}; they are {between}")
     return library_sizes
 
 
@@ -268,9 +277,10 @@ def _draw_dispersions(dispersion, mean, dispersion_sd, parameters, generator):
         log_mean = np.log(np.maximum(mean, 1e-300))  # unexpressed genes take the trend's left end
         trend = np.interp(log_mean, parameters.bin_log_mean, parameters.bin_dispersion)
         return trend * np.exp(generator.normal(0, dispersion_sd, len(mean)))
-    dispersion = np.broadcast_to(np.asarray(dispersion, dtype=float), len(mean))
-    if not (dispersion >= 0).all():
-        raise InputError(f"dispersions must not be negative; the smallest is {dispersion.min()}")
+    dispersion = _one_each(dispersion, len(mean), "dispersion", "gene")
+    if not ((dispersion >= 0) & np.isfinite(dispersion)).all():
+        between = f"{dispersion.min():.6g} to {dispersion.max():.6g}"
+        raise InputError(f"dispersions must not be negative or infinite; they are {between}")
     return dispersion
 
 
@@ -281,6 +291,25 @@ def _draw_counts(mean, dispersion, generator):
     for i, row in enumerate(mean):
         counts[i] = generator.poisson(generator.gamma(shape, row / shape))
     return counts
+
+
+def _one_each(values, n, name, what):
+    """Give every sample or gene its value, from one value for all or one for each."""
+    values = np.asarray(values, dtype=float)
+    if values.shape not in ((), (n,)):
+        raise InputError(f"{name} has shape {values.shape}; give one number, or one for each {what}: shape ({n},)")
+    return np.broadcast_to(values, n)
+
+
+def _check_settings(n_genes, log2_fold_change, rng):
+    if n_genes < 1:
+        raise InputError(f"n_genes must be at least 1; got {n_genes}")
+    if not 0 <= log2_fold_change < np.inf:
+        raise InputError(
+            f"log2_fold_change is a size (up_fraction says which way), not negative; got {log2_fold_change}"
+        )
+    if not isinstance(rng, np.random.Generator | int | np.integer):
+        raise InputError(f"rng must be a number (the seed) or a numpy.random.Generator; got {rng!r}")
 
 
 def _check_fractions(**fractions):
@@ -297,6 +326,8 @@ def _moment_dispersions(counts, groups):
     factors = size_factors(counts.matrix, "poscounts")
     normalized = normalize(counts.matrix, factors)
     groups = np.asarray(groups)
+    if groups.shape != (len(factors),):
+        raise InputError(f"groups has shape {groups.shape}; give one label for each of the {len(factors)} samples")
     replicated = [group for group in np.unique(groups) if (groups == group).sum() > 1]
     if not replicated:
         raise InputError("no group has two samples, so nothing can be said of the variation between replicates")

@@ -65,6 +65,14 @@ class Counts:
         for start, stop in zip(self.matrix.indptr[:-1], self.matrix.indptr[1:], strict=True):
             yield self.matrix.indices[start:stop], self.matrix.data[start:stop].astype(float, copy=False)
 
+    def row_of(self, sample):
+        """Find a sample by its name, or by its position where a whole number is no name."""
+        if np.isscalar(sample) and sample in self.samples:
+            return int(self.samples.get_loc(sample))
+        if isinstance(sample, int | np.integer) and 0 <= sample < len(self.samples):
+            return int(sample)
+        raise InputError(f"there is no sample {sample!r}; {did_you_mean(sample, self.samples[:20])}")
+
     def positive_samples(self):
         """In how many samples each gene has a count above zero, shape (g,)."""
         if sparse.issparse(self.matrix):

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from scomics_lite.normalization import m_and_a, normalize
 from scomics_lite.plots.style import MARKERS, OKABE_ITO
-from scomics_lite.validation import InputError, check_counts, did_you_mean
+from scomics_lite.validation import CountsError, InputError, check_counts, did_you_mean
 
 PSEUDO_COUNT = 1  # added before a logarithm in `rle`, where zeros would otherwise drop out of some samples only
 
@@ -42,9 +42,11 @@ def ma(counts, sample, reference, *, size_factors=None, layer=None, ax=None):
     ax = plt.gca() if ax is None else ax
     checked = check_counts(counts, layer=layer)
     factors = np.ones(len(checked.samples)) if size_factors is None else size_factors
-    rows = normalize(checked.matrix, factors)[_rows_of(checked.samples, [sample, reference])]
+    rows = normalize(checked.matrix, factors)[[checked.row_of(sample), checked.row_of(reference)]]
     y, y_reference = rows.toarray() if sparse.issparse(rows) else rows
     both = (y > 0) & (y_reference > 0)
+    if not both.any():
+        raise CountsError(f"samples {sample!r} and {reference!r} share no gene with a count, so no ratio can be formed")
     m = np.log2(y[both] / y_reference[both])
     ax.scatter(np.log2(y[both] * y_reference[both]) / 2, m, s=4, alpha=0.3, color=OKABE_ITO["blue"], rasterized=True)
     ax.axhline(0, color=OKABE_ITO["black"], linestyle="-", linewidth=0.8)
@@ -81,6 +83,8 @@ def tmm_trims(counts, sample, reference, *, layer=None, ax=None):
     ax = plt.gca() if ax is None else ax
     genes = m_and_a(counts, sample, reference, layer=layer)
     kept = genes[genes["kept"]]
+    if kept.empty:
+        raise CountsError(f"the two trims leave none of the {len(genes)} genes that the two samples share")
     trimmed = genes[~genes["kept"]]
     ax.scatter(trimmed["A"], trimmed["M"], s=5, marker="x", linewidths=0.5, color=OKABE_ITO["grey"], label="trimmed")
     ax.scatter(kept["A"], kept["M"], s=5, alpha=0.4, color=OKABE_ITO["blue"], label="kept")
@@ -171,9 +175,12 @@ def size_factors(factors, *, against="median_of_ratios", ax=None):
     ax = plt.gca() if ax is None else ax
     if against not in factors:
         raise InputError(f"factors has no column {against!r}; {did_you_mean(against, factors.columns)}")
+    methods = factors.columns.drop(against)
+    if len(methods) > len(MARKERS):
+        raise InputError(f"{len(methods)} methods are more than the {len(MARKERS)} markers that can be told apart")
     scaled = factors / np.exp(np.log(factors).mean())
     ax.axhline(1, color=OKABE_ITO["grey"], linestyle="-", linewidth=0.8)
-    for marker, color, method in zip(MARKERS, OKABE_ITO.values(), scaled.columns.drop(against), strict=False):
+    for marker, color, method in zip(MARKERS, OKABE_ITO.values(), methods, strict=False):
         ratio = scaled[method] / scaled[against]
         ax.scatter(scaled[against], ratio, marker=marker, color=color, s=22, alpha=0.8, label=method)
     ax.set(xscale="log", yscale="log", xlabel=f"size factor by {against}", ylabel=f"other method / {against}")
@@ -184,14 +191,13 @@ def size_factors(factors, *, against="median_of_ratios", ax=None):
     return ax
 
 
-def _rows_of(samples, names):
-    """Positions of samples given by name or position."""
-    return [samples.get_loc(name) if name in samples else name for name in names]
-
-
 def _fill_boxes(ax, boxes, groups):
     """Fill the boxes of one group with one colour, and name the groups."""
     labels = list(groups) if groups is not None else [""] * len(boxes)
+    if len(labels) != len(boxes):
+        raise InputError(f"groups has {len(labels)} labels for {len(boxes)} samples; give one for each")
+    if len(set(labels)) > len(OKABE_ITO):
+        raise InputError(f"{len(set(labels))} groups are more than the {len(OKABE_ITO)} colours that can be told apart")
     colors = dict(zip(pd.unique(np.asarray(labels)), OKABE_ITO.values(), strict=False))
     for box, label in zip(boxes, labels, strict=True):
         box.set(facecolor=colors[label], alpha=0.6, linewidth=0.6)
