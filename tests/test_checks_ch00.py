@@ -29,7 +29,7 @@ def test_right_answers(right):
         (lambda counts: counts.sum(), "total of the whole table"),
         (lambda counts: counts.mean(axis=1), "one constant factor"),
         (lambda counts: np.log(counts.sum(axis=1)), "log scale"),
-        (lambda counts: counts.sum(axis=1, keepdims=True), "in shape (4, 1)"),
+        (lambda counts: counts.sum(axis=1, keepdims=True), "in shape (8, 1)"),
         (lambda counts: (counts > 0).sum(axis=1), "too small"),
         (lambda counts: counts.sum(axis=2), "AxisError"),
     ],
