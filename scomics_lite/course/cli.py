@@ -94,7 +94,9 @@ def data(root, arguments, extra):
     from scomics_lite import datasets
 
     if arguments.action == "list":
-        print(datasets.available().drop(columns="source").to_string())
+        table = datasets.available().drop(columns="source")
+        table["licence"] = table["licence"].str.slice(0, 40)
+        print(table.to_string())
     for name in arguments.name:
         datasets.fetch(name)
         print(f"{name}: there")
@@ -137,8 +139,8 @@ _RUN = """Executes the chapters, each in a fresh kernel, with a progress bar. Th
 copies go to build/notebooks, the gallery of figures to build/gallery/index.html. A chapter that fails is named, and the
 next one runs. Real data sets are used where they are in the cache or can be downloaded, their simulated stand-ins
 otherwise."""
-_TEST = """Runs ruff, then the tests with coverage, then nbval over notebooks, solutions and exercises. More arguments go
-to the tests' pytest (as in: test -x -k tmm); coverage is then not measured, since a selection covers less."""
+_TEST = """Runs ruff, then the tests with coverage, then nbval over notebooks, solutions and exercises. Whatever else is
+given goes to the tests' pytest (as in: test -x -k tmm); coverage is then not measured, a selection covers less."""
 _FIGURES = "Executes the chapters that show the figures, and writes build/gallery/ID.png and the gallery."
 _EXERCISES = "Solutions are written by hand; every exercise notebook is made from its solutions and never edited."
 _DATA = "Data sets are kept in the folder SCOMICS_LITE_DATA names, else in the user's cache."

@@ -7,7 +7,6 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
@@ -22,7 +21,7 @@ from tqdm import tqdm
 
 from scomics_lite.course import notebooks
 from scomics_lite.plots.figures import FIGURE_ID
-from scomics_lite.validation import InputError
+from scomics_lite.validation import InputError, did_you_mean
 
 CELL_SECONDS = 600  # a cell of a chapter takes seconds; this bounds a cell that hangs
 SAMPLING_SECONDS = 0.02
@@ -60,9 +59,7 @@ def chapters_with(root, ids):
     shown = {id: path for path in chapters(root) for id in _figure_ids(path)}
     for id in ids:
         if id not in shown:
-            near = get_close_matches(id, shown, n=1, cutoff=0.6)
-            way_out = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(shown)) or 'none yet'}"
-            raise InputError(f"no chapter shows figure {id!r}; {way_out}")
+            raise InputError(f"no chapter shows figure {id!r}; {did_you_mean(id, shown)}")
     return sorted({shown[id] for id in ids}) if ids else chapters(root)
 
 
@@ -106,9 +103,7 @@ def _find(name, paths):
             return path
         if number and re.fullmatch(r"0*" + number[1], path.stem.split("_")[0]):
             return path
-    near = get_close_matches(Path(name).stem, [path.stem for path in paths], n=1, cutoff=0.4)
-    way_out = f"did you mean {near[0]}?" if near else f"there are: {', '.join(path.stem for path in paths)}"
-    raise InputError(f"there is no chapter {name!r}; {way_out}")
+    raise InputError(f"there is no chapter {name!r}; {did_you_mean(Path(name).stem, [path.stem for path in paths])}")
 
 
 class _PresentEnvironment(KernelSpecManager):

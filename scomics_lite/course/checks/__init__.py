@@ -26,12 +26,11 @@ import importlib.util
 import re
 import warnings
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import NamedTuple
 
 from scomics_lite.course.checks.answers import Answer, ArgumentChanged, StudentError, is_unsolved
 from scomics_lite.course.checks.compare import differs, random_counts
-from scomics_lite.validation import InputError
+from scomics_lite.validation import InputError, did_you_mean
 
 __all__ = ["Exercise", "Verdict", "check", "differs", "exercise", "keys", "random_counts", "review"]
 
@@ -148,6 +147,4 @@ def _find(key):
     known = keys(match[1]) if match else []
     if key in _registry:
         return _registry[key]
-    near = get_close_matches(str(key), known or _registry, n=1, cutoff=0.4)
-    way_out = f"did you mean {near[0]!r}?" if near else f"the keys of this chapter: {', '.join(known) or 'none'}"
-    raise InputError(f"there is no exercise {key!r}; {way_out}")
+    raise InputError(f"there is no exercise {key!r}; {did_you_mean(key, known or _registry)}")
