@@ -37,7 +37,7 @@ def ma(counts, sample, reference, *, size_factors=None, layer=None, ax=None):
     Examples
     --------
     >>> ma([[10, 20, 30], [20, 40, 60]], 1, 0).get_ylabel()
-    'M = log2(1 / 0)'
+    'M = log2 ratio'
     """
     ax = plt.gca() if ax is None else ax
     checked = check_counts(counts, layer=layer)
@@ -52,8 +52,8 @@ def ma(counts, sample, reference, *, size_factors=None, layer=None, ax=None):
     ax.axhline(0, color=OKABE_ITO["black"], linestyle="-", linewidth=0.8)
     ax.axhline(np.median(m), color=OKABE_ITO["vermillion"], linestyle="--", label=f"median M = {np.median(m):.2f}")
     counted = "count" if size_factors is None else "normalized count"
-    ax.set(xlabel=f"A = mean log2 {counted}", ylabel=f"M = log2({sample} / {reference})")
-    ax.legend(loc="upper right")
+    ax.set(xlabel=f"A = mean log2 {counted}", ylabel="M = log2 ratio")
+    ax.legend(loc="upper right", title=f"{sample} / {reference}")
     return ax
 
 
@@ -170,7 +170,7 @@ def size_factors(factors, *, against="median_of_ratios", ax=None):
     Examples
     --------
     >>> size_factors(pd.DataFrame({"total": [1, 2.0], "tmm": [1, 1.5]}), against="total").get_xlabel()
-    'size factor by total'
+    'log2 size factor by total'
     """
     ax = plt.gca() if ax is None else ax
     if against not in factors:
@@ -178,15 +178,12 @@ def size_factors(factors, *, against="median_of_ratios", ax=None):
     methods = factors.columns.drop(against)
     if len(methods) > len(MARKERS):
         raise InputError(f"{len(methods)} methods are more than the {len(MARKERS)} markers that can be told apart")
-    scaled = factors / np.exp(np.log(factors).mean())
-    ax.axhline(1, color=OKABE_ITO["grey"], linestyle="-", linewidth=0.8)
+    logs = np.log2(factors) - np.log2(factors).mean()
+    ax.axhline(0, color=OKABE_ITO["grey"], linestyle="-", linewidth=0.8)
     for marker, color, method in zip(MARKERS, OKABE_ITO.values(), methods, strict=False):
-        ratio = scaled[method] / scaled[against]
-        ax.scatter(scaled[against], ratio, marker=marker, color=color, s=22, alpha=0.8, label=method)
-    ax.set(xscale="log", yscale="log", xlabel=f"size factor by {against}", ylabel=f"other method / {against}")
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(plt.FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_minor_formatter(plt.LogFormatter(labelOnlyBase=False, minor_thresholds=(1, 0.4)))
+        difference = logs[method] - logs[against]
+        ax.scatter(logs[against], difference, marker=marker, color=color, s=22, alpha=0.8, label=method)
+    ax.set(xlabel=f"log2 size factor by {against}", ylabel=f"log2(other method / {against})")
     ax.legend()
     return ax
 
