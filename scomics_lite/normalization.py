@@ -346,7 +346,8 @@ def _tmmwsp_factor(genes, values, y_reference, n_sample, n_reference, trim, weig
     m, a = np.log2(share / share_reference), np.log2(share * share_reference) / 2
     if np.abs(m).max() < 1e-6:
         return 1.0
-    shrunk = ((y + 0.5) / (n_sample + 0.5)) / ((y_reference + 0.5) / (n_reference + 0.5))
+    # Ties of M are broken by this; its logarithm too must round equal ratios of counts to equal numbers.
+    shrunk = np.log2(((y + 0.5) / (n_sample + 0.5)) / ((y_reference + 0.5) / (n_reference + 0.5)))
     kept = _middle(np.lexsort((shrunk, m)), trim[0]) & _middle(np.argsort(a, kind="stable"), trim[1])
     if not kept.any():
         return np.nan
