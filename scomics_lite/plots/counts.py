@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from scomics_lite.normalization import m_and_a, normalize
+from scomics_lite.normalization import METHODS, m_and_a, normalize
 from scomics_lite.plots.style import MARKERS, OKABE_ITO
 from scomics_lite.validation import CountsError, InputError, check_counts, did_you_mean
 
@@ -175,12 +175,13 @@ def size_factors(factors, *, against="median_of_ratios", ax=None):
     ax = plt.gca() if ax is None else ax
     if against not in factors:
         raise InputError(f"factors has no column {against!r}; {did_you_mean(against, factors.columns)}")
-    methods = factors.columns.drop(against)
-    if len(methods) > len(MARKERS):
-        raise InputError(f"{len(methods)} methods are more than the {len(MARKERS)} markers that can be told apart")
+    known = list(dict.fromkeys([*METHODS, *factors.columns]))  # a method looks the same in every figure
     logs = np.log2(factors) - np.log2(factors).mean()
     ax.axhline(0, color=OKABE_ITO["grey"], linestyle="-", linewidth=0.8)
-    for marker, color, method in zip(MARKERS, OKABE_ITO.values(), methods, strict=False):
+    colors = list(OKABE_ITO.values())
+    for method in factors.columns.drop(against):
+        look = known.index(method)
+        marker, color = MARKERS[look % len(MARKERS)], colors[look % len(colors)]
         difference = logs[method] - logs[against]
         ax.scatter(logs[against], difference, marker=marker, color=color, s=22, alpha=0.8, label=method)
     ax.set(xlabel=f"log2 size factor by {against}", ylabel=f"log2(other method / {against})")
