@@ -19,13 +19,14 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from tqdm import tqdm
 
+from scomics_lite import __version__
 from scomics_lite.course import notebooks
 from scomics_lite.plots.figures import FIGURE_ID
 from scomics_lite.validation import InputError, did_you_mean
 
 CELL_SECONDS = 600  # a cell of a chapter takes seconds; this bounds a cell that hangs
 SAMPLING_SECONDS = 0.02
-PACKAGES = ("scomics_lite", "numpy", "scipy", "pandas", "anndata", "matplotlib")  # whose versions a figure depends on
+PACKAGES = ("numpy", "scipy", "pandas", "anndata", "matplotlib")  # whose versions a figure depends on
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,16 @@ class _PresentEnvironment(KernelSpecManager):
 def _kernel(notebook, folder):
     """Start a kernel for one notebook and end it in any case."""
     manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=_PresentEnvironment())
-    resources = {"metadata": {"path": str(folder)}}
-    client = NotebookClient(notebook, km=manager, timeout=CELL_SECONDS, resources=resources, record_timing=True)
+    client = NotebookClient(
+        notebook,
+        km=manager,
+        timeout=CELL_SECONDS,
+        record_timing=True,
+        resources={"metadata": {"path": str(folder)}},
+        extra_arguments=[
+            "--log-level=ERROR"
+        ],  # a kernel warns at each start that other users of the machine may listen
+    )
     environment = {**os.environ, "SCOMICS_LITE_STATIC": "1"}
     with client.setup_kernel(env=environment, cleanup_kc=True):
         yield client
@@ -170,6 +179,7 @@ def _peak_memory(client):
 
 
 def _how_made(seconds, peak_mb):
-    versions = {"python": python_version(), **{name: version(name) for name in PACKAGES}}
+    versions = {"python": python_version(), "scomics_lite": __version__}
+    versions |= {name: version(name) for name in PACKAGES}
     finished = datetime.now(UTC).isoformat(timespec="seconds")
     return {"versions": versions, "seconds": round(seconds, 1), "peak_mb": round(peak_mb), "finished": finished}
