@@ -21,4 +21,4 @@ def library_sizes(answer):
         return "these are the totals of the 30 genes (columns); wanted are those of the 8 samples (rows)."
     if differs(totals, counts.sum()) is None:
         return "this is the total of the whole table: one number, where each sample has its own."
-    return differs(totals, counts.sum(axis=1), what="your library sizes")
+    return differs(totals, counts.sum(axis=1))
