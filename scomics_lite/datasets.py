@@ -83,7 +83,8 @@ def load(name, *, standin=False, cache_dir=None, progress=True):
         Samples, cells, spots or people in rows, design columns categorical with the reference level first in ``obs``.
         ``uns["dataset"]`` holds ``name``, ``title``, ``kind`` ("real" or "simulated"), ``sha256`` (of the file; of the
         files' sha256 lines where there are several), ``source``, ``licence``, ``citation``, ``units`` and, for
-        simulated sets, ``seed``. Truth of simulated sets: see `simulate.bulk_counts`. Traps of each set: see ``data/README.md``.
+        simulated sets, ``seed``. Truth of simulated sets: see `simulate.bulk_counts`. Traps of each set: see
+        ``data/README.md``.
 
     Raises
     ------

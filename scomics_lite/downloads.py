@@ -202,4 +202,5 @@ def _message(reason, missing, folder, advice):
             f"    to     {folder / remote.file}",
             f"    sha256 {remote.sha256}",
         ]
+    lines.append("Put the files there by hand, or into the same subfolder of a folder that SCOMICS_LITE_DATA names.")
     return "\n".join([*lines, *filter(None, [advice])])

@@ -138,7 +138,7 @@ def _deep_cells(rna, atac, classes):
 
 
 def scicar_a549(files):
-    """Read RNA and open chromatin of A549 cells after 0, 1 and 3 hours of dexamethasone; RNA turned back into counts."""
+    """Read RNA and open chromatin of A549 cells 0, 1 and 3 hours into dexamethasone; RNA turned back into counts."""
     stored = _rda(files["data_A549.rda"])["data_A549"]
     hours = stored["labels"]["Time"].astype(int).to_numpy()
     obs = pd.DataFrame({"hours": _levels(hours.astype(str))}, index=_names(stored["data"]["RNA"].Dimnames[1]))
