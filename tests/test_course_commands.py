@@ -317,7 +317,7 @@ def test_a_pytest_that_tests_nothing_is_an_error(small, capfd, monkeypatch, repo
     (small / "build" / "test").mkdir(parents=True)
     monkeypatch.setattr(testing, "_child", child)
     assert testing.run_all(small) == 1
-    assert last_line(capfd).startswith("== 2 passed, 2 error in ")
+    assert last_line(capfd).startswith("== 2 passed, 2 errors in ")
 
 
 @pytest.mark.parametrize(

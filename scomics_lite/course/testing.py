@@ -91,5 +91,7 @@ def _read_report(report):
 
 
 def _summary(outcomes):
-    said = [f"{outcomes[outcome]} {outcome}" for outcome in OUTCOMES if outcomes[outcome]]
+    """Say the outcomes as pytest says them."""
+    many = {"error": "error" if outcomes["error"] == 1 else "errors"}
+    said = [f"{outcomes[outcome]} {many.get(outcome, outcome)}" for outcome in OUTCOMES if outcomes[outcome]]
     return ", ".join(said) or "nothing to do"
