@@ -98,7 +98,7 @@ def test_a_planned_figure_that_is_missing_is_noticed(tmp_path, monkeypatch):
         rules.test_planned_figures_are_there("09")
 
 
-# --- exercises: kernels cannot see checks registered here, so these notebooks bring a check of their own ---------------
+# --- exercises: kernels cannot see checks registered here, so these notebooks bring their own ----------------------
 
 CHECK = "half_ok = '[ok] ch99-half: right.'\ndef check(key, answer):\n    print({line} if key else answer)"
 
