@@ -39,8 +39,9 @@ examples
   python3 -m scomics_lite figures fig-1-4
   python3 -m scomics_lite data fetch pasilla
 
-The first command makes an environment in .venv (minutes, about 2 GB; it needs a network). Later commands start at
-once; when a pin changes, .venv is updated. `COMMAND --help` tells a command's own options.
+The first command makes an environment in .venv: minutes, 2 GB (6 GB where torch brings CUDA: CONTRIBUTING.md tells
+how to avoid that), and a network. Later commands start at once; when a pin changes, .venv is updated.
+`COMMAND --help` tells a command's own options.
 
 environment variables
   SCOMICS_LITE_DATA     folder of downloaded data sets; without it and without a network the course uses the

@@ -20,7 +20,7 @@ from pathlib import Path
 
 KNOWN_GOOD = ("3.11", "3.12", "3.13", "3.14")  # Pythons for which every package of the lock has a build
 GB = 1_000_000_000
-DISK_GB = 3  # the finished environment (1.8 GB with the CPU build of torch) and pip's temporary files
+DISK_GB = 3  # the finished environment (1.8 GB; 5.5 GB where torch brings CUDA) and pip's temporary files
 EXTRAS = ("book", "dev")
 STAMP = "scomics_lite.json"  # inside .venv: what it was built from
 
@@ -240,7 +240,8 @@ def run_step(command, root, log, lock, progress):
 def copy_lines(stream, log, progress):
     """Copy a child's output into the log and tell the progress line of it."""
     for line in stream:
-        log.write(line)
+        with contextlib.suppress(OSError):  # a full disk: read on, or the child would wait for us for ever
+            log.write(line)
         progress.read(line)
 
 
@@ -264,7 +265,7 @@ class Progress:
         elif line.startswith("Collecting "):
             name = re.split(r"[^\w.-]", words[1])[0]
             if name.startswith("nvidia-") and not any(known.startswith("nvidia-") for known in self.seen):
-                show("torch brings CUDA here (gigabytes); CONTRIBUTING.md tells how to get the CPU build", last=True)
+                show("torch brings CUDA here (4 GB more); CONTRIBUTING.md tells how to get the CPU build", last=True)
             self.seen.add(name)
             self.stage = f"fetching {name} ({len(self.seen)} of about {self.total})"
 

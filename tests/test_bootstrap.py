@@ -609,6 +609,15 @@ def test_progress_names_package_and_seconds():
     assert progress.stage == "installing 3 packages"
 
 
+def test_full_disk_does_not_stop_the_reading():
+    def refuse(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    progress = env.Progress(time.monotonic(), total=160)
+    env.copy_lines(["Collecting numpy\n", "Collecting scipy\n"], SimpleNamespace(write=refuse), progress)
+    assert progress.seen == {"numpy", "scipy"}
+
+
 def test_cuda_is_announced_once(capsys):
     progress = env.Progress(time.monotonic(), total=160)
     progress.read("Collecting nvidia-cublas==13.0 (from torch)\n")
