@@ -178,7 +178,8 @@ def build(root, lock):
         steps.insert(0, [getattr(sys, "_base_executable", sys.executable), "-m", "venv", str(venv)])
     write_stamp(venv, {})
     print("scomics_lite: preparing the environment in .venv (a few minutes, the first time)", file=sys.stderr)
-    progress = Progress(began, total=len(re.findall("==", (root / "requirements.lock").read_text(encoding="utf-8"))))
+    lock_lines = (root / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    progress = Progress(began, total=sum("==" in line and ";" not in line for line in lock_lines))
     with open(str(root / "build" / "bootstrap.log"), "w", encoding="utf-8") as log:
         for step in steps:
             run_step(step, root, log, lock, progress)
