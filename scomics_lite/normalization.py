@@ -14,6 +14,7 @@ count), and the product N_i f_i, the effective library size, is proportional to 
 """
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -232,13 +233,9 @@ def _poscounts(counts):
     """Median of ratios with zeros left out of the log means' sums, yet counted in their length n."""
     log_mean = np.zeros(len(counts.genes))
     for genes, values in counts.rows():
-        log_mean[genes] += np.log(np.maximum(values, 1))  # a zero adds log(1) = 0
+        log_mean[genes] += np.log(values)
     log_mean /= len(counts.samples)
-    factors = []
-    for genes, values in counts.rows():
-        positive = values > 0
-        factors.append(np.median(np.log(values[positive]) - log_mean[genes][positive]))
-    return _geometric_mean_one(np.exp(factors))
+    return _geometric_mean_one(np.exp([np.median(np.log(values) - log_mean[genes]) for genes, values in counts.rows()]))
 
 
 def _rle(counts):
@@ -272,8 +269,10 @@ def _edger_factors(counts, method, *, reference=None, trim=(0.3, 0.05), weighted
         return _geometric_mean_one(_positive_upper_quartiles(counts) / library_sizes)
     if reference is None:
         reference = _reference_sample(counts, method)
-    factor = _tmm_factor if method == "tmm" else _tmmwsp_factor
     y_reference = _dense_row(counts.matrix, reference)
+    factor = _tmm_factor
+    if method == "tmmwsp":
+        factor = partial(_tmmwsp_factor, reference_genes=np.flatnonzero(y_reference))
     factors = [
         factor(genes, values, y_reference, n_sample, library_sizes[reference], trim, weighted)
         for (genes, values), n_sample in zip(counts.rows(), library_sizes, strict=True)
@@ -291,11 +290,10 @@ def _reference_sample(counts, method):
 
 def _tmm_factor(genes, values, y_reference, n_sample, n_reference, trim, weighted):
     """Weighted mean of the M values left by both trims, as 2**M; NaN where no gene is left."""
-    y_reference = y_reference[genes]
-    both = (values > 0) & (y_reference > 0)
+    both = y_reference[genes] > 0
     if not both.any():
         return np.nan
-    m, a, variance = _m_a_variance(values[both], y_reference[both], n_sample, n_reference)
+    m, a, variance = _m_a_variance(values[both], y_reference[genes[both]], n_sample, n_reference)
     if np.abs(m).max() < 1e-6:  # the same library: no rounding noise into the weights
         return 1.0
     kept = _untrimmed(m, trim[0]) & _untrimmed(a, trim[1])
@@ -335,11 +333,9 @@ def _average_rank(values, value):
     return below + (equal + 1) / 2
 
 
-def _tmmwsp_factor(genes, values, y_reference, n_sample, n_reference, trim, weighted):
+def _tmmwsp_factor(genes, values, y_reference, n_sample, n_reference, trim, weighted, *, reference_genes):
     """TMM with singleton pairing: genes seen in one of the two libraries only are paired by rank and kept in play."""
-    y = np.zeros(len(y_reference))
-    y[genes] = values
-    y, y_reference = _pair_singletons(y, y_reference)
+    y, y_reference = _pair_singletons(genes, values, y_reference, reference_genes)
     if len(y) == 0:
         return np.nan
     share, share_reference = y / n_sample, y_reference / n_reference
@@ -357,12 +353,14 @@ def _tmmwsp_factor(genes, values, y_reference, n_sample, n_reference, trim, weig
     return 2 ** np.average(m[kept], weights=weights)
 
 
-def _pair_singletons(y, y_reference):
+def _pair_singletons(genes, values, y_reference, reference_genes):
     """Keep genes counted in both; pair the largest counts of those seen here only with those seen there only."""
-    both, here, there = (y > 0) & (y_reference > 0), (y > 0) & (y_reference == 0), (y == 0) & (y_reference > 0)
-    pairs = min(here.sum(), there.sum())
-    largest_here, largest_there = np.sort(y[here])[::-1][:pairs], np.sort(y_reference[there])[::-1][:pairs]
-    return np.concatenate([y[both], largest_here]), np.concatenate([y_reference[both], largest_there])
+    both = y_reference[genes] > 0
+    here = values[~both]
+    there = y_reference[np.setdiff1d(reference_genes, genes, assume_unique=True)]
+    pairs = min(len(here), len(there))
+    largest_here, largest_there = np.sort(here)[::-1][:pairs], np.sort(there)[::-1][:pairs]
+    return np.concatenate([values[both], largest_here]), np.concatenate([y_reference[genes[both]], largest_there])
 
 
 def _middle(order, trim):
@@ -396,7 +394,6 @@ def _upper_quartiles(counts):
     below = int(position)
     quartiles = np.empty(len(counts.samples))
     for i, (_, values) in enumerate(counts.rows()):
-        values = values[values > 0]
         zeros = seen - len(values)  # the `zeros` smallest entries of this sample are never written out
         ranks = np.array([below, min(below + 1, seen - 1)]) - zeros
         at = np.where(ranks < 0, 0, np.partition(values, np.maximum(ranks, 0))[np.maximum(ranks, 0)])

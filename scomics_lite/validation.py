@@ -55,12 +55,12 @@ class Counts:
         return sizes
 
     def rows(self):
-        """Yield every sample as ``(columns, values)``, the stored entries alone where the matrix is sparse.
+        """Yield every sample as ``(genes, values)``: where it has counts above zero, and how many.
 
         Values are float64 whatever the matrix holds: logarithms of float32 or uint8 counts would be too coarse.
         """
         if not sparse.issparse(self.matrix):
-            yield from ((slice(None), row.astype(float, copy=False)) for row in self.matrix)
+            yield from ((np.flatnonzero(row), row[row != 0].astype(float, copy=False)) for row in self.matrix)
             return
         for start, stop in zip(self.matrix.indptr[:-1], self.matrix.indptr[1:], strict=True):
             yield self.matrix.indices[start:stop], self.matrix.data[start:stop].astype(float, copy=False)
