@@ -280,6 +280,7 @@ def small(tmp_path):
     (tmp_path / "pyproject.toml").write_text("[tool.ruff]\nline-length = 120\n")
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["scomics_lite.course.nbval_rules"]\n')
     (tmp_path / "tests").mkdir()
+    (tmp_path / "scomics_lite").mkdir()
     (tmp_path / "tests" / "test_one.py").write_text("def test_one():\n    assert True\n")
     save(tmp_path / "notebooks" / "01_one.ipynb", code("print(1)", "1\n"))
     return tmp_path
@@ -304,6 +305,7 @@ def test_every_failure_is_counted_and_nothing_stops_the_rest(small, capfd):
     assert last_line(capfd).startswith("== 4 failed, 1 passed in ")  # both lints, the test, one cell of two
 
 
+EVERYTHING = testing.EXAMPLES_AND_TESTS
 EMPTY = '<testsuites><testsuite tests="0" failures="0" errors="0" skipped="0"/></testsuites>'
 
 
@@ -323,8 +325,8 @@ def test_a_pytest_that_tests_nothing_is_an_error(small, capfd, monkeypatch, repo
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ([], ["tests", "--cov=scomics_lite", "--cov-report=term-missing:skip-covered"]),
-        (["-k", "one"], ["tests", "-k", "one"]),
+        ([], [*EVERYTHING, "--cov=scomics_lite", "--cov-report=term-missing:skip-covered"]),
+        (["-k", "one"], [*EVERYTHING, "-k", "one"]),
         (["tests/test_one.py::test_one"], ["tests/test_one.py::test_one"]),
     ],
 )

@@ -1,8 +1,7 @@
 """The rules for comparing notebooks, tried on notebooks that are wrong in every way we know."""
 
-import os
-import subprocess
-import sys
+import contextlib
+import io
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -101,11 +100,12 @@ def outcomes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("notebooks")
     save(folder / "bad.ipynb", text("# Bad"), *(cell for cell, _ in CELLS.values()))
     save(folder / "exercise.ipynb", text("Generated from `solutions/x.ipynb`"), code("x = ...\nx", count=None))
-    (folder / "conftest.py").write_text((ROOT / "conftest.py").read_text())
-    command = [sys.executable, "-m", "pytest", "-q", "-c", ROOT / "pyproject.toml", "--rootdir", folder, "--nbval"]
-    command += ["--nbval-current-env", "-p", "no:cacheprovider", "--junitxml", folder / "report.xml", folder]
-    environment = {**os.environ, "SCOMICS_LITE_DATA": str(folder)}  # no real data here
-    subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, check=False)
+    arguments = ["-q", "-c", ROOT / "pyproject.toml", "--rootdir", folder, "--nbval", "--nbval-current-env"]
+    arguments += ["-p", "no:cacheprovider", "-p", nbval_rules.__name__, "--junitxml", folder / "report.xml", folder]
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):
+        patch.setenv("SCOMICS_LITE_DATA", str(folder))  # no real data here
+        patch.setenv("SCOMICS_LITE_STATIC", "")  # the rules set it; put back afterwards
+        pytest.main([str(argument) for argument in arguments])
     cases = ElementTree.parse(folder / "report.xml").getroot().iter("testcase")
     return {(case.get("classname"), case.get("name")): "".join(case.itertext()) for case in cases}
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CELL_SECONDS = 600  # bounds a cell that hangs; cells of chapters take seconds
+EXAMPLES_AND_TESTS = ["--doctest-modules", "scomics_lite", "tests"]  # the examples in docstrings run too
 OUTCOMES = ("failed", "passed", "skipped", "error")
 
 
@@ -31,7 +32,7 @@ def run_all(root, pytest_arguments=()):
     root : path
         The checkout.
     pytest_arguments : sequence of str
-        For the pytest of ``tests/``. With any, coverage is not measured.
+        For the pytest of ``tests/`` and of the examples in docstrings. With any, coverage is not measured.
     """
     root, start = Path(root), time.perf_counter()
     steps = [_lint(root, "ruff check", "check"), _lint(root, "ruff format", "format", "--check")]
@@ -49,7 +50,7 @@ def run_all(root, pytest_arguments=()):
 def _test_arguments(root, given):
     coverage = [] if given else ["--cov=scomics_lite", "--cov-report=term-missing:skip-covered"]
     named = any((root / word.split("::")[0]).exists() for word in given if not word.startswith("-"))
-    return [*([] if named else ["tests"]), *coverage, *given]
+    return [*([] if named else EXAMPLES_AND_TESTS), *coverage, *given]
 
 
 def _nbval_arguments(folder):
