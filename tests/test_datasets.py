@@ -66,8 +66,9 @@ def test_a_bundled_set_is_made_again_exactly(name):
     assert type(stored.X) is type(again.X)
     assert stored.X.dtype == again.X.dtype
     np.testing.assert_array_equal(as_dense(stored.X), as_dense(again.X))
-    pd.testing.assert_frame_equal(stored.obs, again.obs)
-    pd.testing.assert_frame_equal(stored.var, again.var)
+    # exp and log differ in the last digit between processors with and without AVX-512; the counts do not (tried)
+    pd.testing.assert_frame_equal(stored.obs, again.obs, rtol=1e-13)
+    pd.testing.assert_frame_equal(stored.var, again.var, rtol=1e-6)  # single precision
     assert stored.uns["truth"] == again.uns["truth"]
 
 
