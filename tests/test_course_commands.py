@@ -181,6 +181,13 @@ def test_a_figure_without_data_or_seed_is_described_too():
     assert "1 figure," in gallery.page([figure])
 
 
+def test_each_data_set_keeps_its_own_origin():
+    names, kinds = "sketch, pasilla, toy", "–, real, simulated"
+    figure = gallery.Figure("fig-1-1", "c", "a", "01", "One", names, kinds, "–, ab, cd", None, 0.1, {}, b"")
+    assert "<dd>sketch, pasilla (real), toy (simulated)</dd>" in gallery.page([figure])
+    assert gallery.datasets_used([figure]) == {"pasilla": "real", "toy": "simulated"}
+
+
 def test_a_notebook_without_heading_goes_by_its_name(tmp_path):
     path = save(tmp_path / "05_quiet.ipynb", text("no heading"))
     assert gallery._title(notebooks.read(path), path) == "05_quiet"

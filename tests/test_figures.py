@@ -83,6 +83,10 @@ def test_the_picture_says_nothing_about_the_machine(shown):
             {"dataset": "pasilla, airway_simulated", "kind": "real, simulated", "sha256": "ab12, cd", "seed": 7},
         ),
         (
+            {"data": ["sketch", PASILLA]},
+            {"dataset": "sketch, pasilla", "kind": "–, real", "sha256": "–, ab12", "seed": None},
+        ),
+        (
             {"data": (STANDIN, STANDIN)},
             {
                 "dataset": "airway_simulated, airway_simulated",

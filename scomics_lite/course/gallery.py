@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import zip_longest
 from pathlib import Path
 
 from scomics_lite.course import notebooks
@@ -90,11 +91,8 @@ def datasets_used(figures):
     >>> datasets_used([])
     {}
     """
-    used = {}
-    for figure in figures:
-        if figure.dataset and figure.kind:
-            used.update(zip(figure.dataset.split(", "), figure.kind.split(", "), strict=False))
-    return used
+    named = [pair for figure in figures for pair in _origins(figure)]
+    return {name: kind for name, kind in named if kind in ("real", "simulated")}
 
 
 def page(figures):
@@ -166,10 +164,15 @@ def _block(figure):
     return _FIGURE.format(id=figure.id, alt=html.escape(figure.alt), caption=caption, rows=rows)
 
 
+def _origins(figure):
+    """Return (name, kind) of the data sets in a figure; the kind is None or a dash where nobody said."""
+    names, kinds = (text.split(", ") if text else [] for text in (figure.dataset, figure.kind))
+    return list(zip_longest(names, kinds))
+
+
 def _data(figure):
-    if not figure.dataset:
-        return "numbers made in the chapter"
-    return f"{figure.dataset} ({figure.kind})" if figure.kind else figure.dataset
+    origins = [f"{name} ({kind})" if kind in ("real", "simulated") else name for name, kind in _origins(figure)]
+    return ", ".join(origins) or "numbers made in the chapter"
 
 
 _FIGURE = """\

@@ -181,11 +181,16 @@ def _provenance(id, data, seed):
     """Return dataset, kind, sha256 and seed for the record; several data sets are joined in the order given."""
     given = data if isinstance(data, list | tuple) else [] if data is None else [data]
     cards = [_card(id, item) for item in given]
-    joined = {key: ", ".join(str(card[key]) for card in cards if card.get(key)) or None for key in ("kind", "sha256")}
+    joined = {key: _joined([card.get(key) for card in cards]) for key in ("kind", "sha256")}
     seeds = [card["seed"] for card in cards if card.get("seed") is not None]
     if seed is None and seeds:
         seed = int(seeds[0]) if len(seeds) == 1 else ", ".join(str(int(one)) for one in seeds)
-    return {"dataset": ", ".join(card["name"] for card in cards) or None, **joined, "seed": seed}
+    return {"dataset": _joined([card["name"] for card in cards]), **joined, "seed": seed}
+
+
+def _joined(facts):
+    """Join one fact of several data sets, with a dash where it is not known, so that the lists stay in step."""
+    return ", ".join(str(fact or "–") for fact in facts) if any(facts) else None
 
 
 def _card(id, item):
