@@ -149,14 +149,15 @@ def did_you_mean(name, choices):
 
 def _read(counts, layer):
     """Take the matrix and the names out of a container."""
-    if isinstance(counts, pd.DataFrame):
-        return _read_frame(counts)
-    if hasattr(counts, "mod"):
+    is_frame = isinstance(counts, pd.DataFrame)  # whose columns are attributes too
+    if hasattr(counts, "mod") and not is_frame:
         raise CountsError(f"a MuData holds several tables; choose one, for example mdata[{next(iter(counts.mod))!r}]")
-    if hasattr(counts, "obs_names"):  # an AnnData, known without importing anndata
+    if hasattr(counts, "obs_names") and not is_frame:  # an AnnData, known without importing anndata
         return _read_anndata(counts, layer)
     if layer is not None:
         raise CountsError(f"layer={layer!r} was given, but only an AnnData has layers; got {type(counts).__name__}")
+    if is_frame:
+        return _read_frame(counts)
     if isinstance(counts, np.ma.MaskedArray):
         raise CountsError("a masked array hides values that the statistics would use; fill or drop them first")
     matrix = counts if sparse.issparse(counts) else np.asarray(counts)
@@ -272,7 +273,7 @@ def _refuse_transformed(checked, source, layer):
     """Recognise logarithms, z-scores and CPM: the tables most often passed as counts by mistake."""
     values = _entries(checked.matrix)
     fractional = np.mean(values[values != 0] != np.rint(values[values != 0]))
-    logarithm = _logarithm_of_counts(values)
+    logarithm = _logarithm_of_counts(values) if fractional else ""
     lost = "Library sizes and sampling noise are gone from such a table and cannot be guessed back"
     if logarithm:
         what = f"log-transformed: they are {logarithm} of whole numbers"
@@ -292,12 +293,15 @@ def _refuse_transformed(checked, source, layer):
 
 
 def _logarithm_of_counts(values):
-    """Name the logarithm that gives whole numbers when undone, where there is one (float32 rounding allowed for)."""
+    """Name the logarithm that gives whole numbers when undone, where there is one."""
+    values = values[values != np.rint(values)]
     if values.min() < 0 or values.max() > LOG_CEILING:
         return ""
     for name, undo in LOGARITHMS.items():
         counts = undo(values.astype(float))
-        if np.all(np.abs(counts - np.rint(counts)) <= 1e-4 + 4e-6 * counts):
+        rounding = 40 * np.finfo(values.dtype).eps * (counts + 1)  # a logarithm below 30 is off by eps times 30 at most
+        sure = rounding < 0.1
+        if sure.any() and np.all(np.abs(counts - np.rint(counts))[sure] <= rounding[sure]):
             return name
     return ""
 
