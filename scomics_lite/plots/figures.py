@@ -89,8 +89,8 @@ def slider(draw, values, *, label, ncols=None, figsize=None):
     --------
     >>> from scomics_lite.plots.figures import slider
     >>> figure = slider(lambda ax, share: ax.bar(["A", "B"], [1, 1 / (1 + 2 * share)]), [0.1, 0.5], label="share")
-    >>> [ax.get_title() for ax in figure.axes]
-    ['share = 0.1', 'share = 0.5']
+    >>> len(figure.axes)
+    2
     """
     values = list(values)
     if not values:
