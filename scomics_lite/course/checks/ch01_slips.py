@@ -1,7 +1,7 @@
 """The usual slips in the exercises of chapter 1: the wrong numbers each leads to, beside the sentence that names it.
 
 Every function takes what the check gave the student and returns a dict: sentence → list of wrong results. `ch01` looks
-an answer up in it. A slip may well give NaN or infinity; so do the students who make it.
+an answer up in it.
 """
 
 import numpy as np
@@ -31,7 +31,6 @@ def size_factors(counts, right):
     totals = counts.sum(axis=1)
     kept = counts[:, (counts > 0).all(axis=0)]
     geometric = np.exp(np.log(kept).mean(axis=0))
-    plus_one = np.log(counts + 1)
     return {
         "comes from an arithmetic mean over the samples: one deep sample then dominates the reference. "
         "Which mean suits ratios?": [np.median(table / table.mean(axis=0), axis=1) for table in (counts, kept)],
@@ -62,7 +61,9 @@ def size_factors(counts, right):
             right**power for power in (np.log(2), np.log2(np.e), np.log(10), np.log10(np.e))
         ],
         "comes from counts plus a pseudo-count. It makes zeros vote, with a number that you chose.": [
-            np.exp(np.median(plus_one - plus_one.mean(axis=0), axis=1))
+            np.exp(f(np.log(counts + one) - np.log(counts + one).mean(axis=0)))
+            for one in (0.5, 1)
+            for f in (_median, lambda log: np.log(_median(np.exp(log))))
         ],
         "lets genes with a zero vote where they have a count. That is the idea of poscounts; here they leave.": [
             normalization.size_factors(counts, "poscounts"),
@@ -70,6 +71,10 @@ def size_factors(counts, right):
             _vote_where_counted(counts, np.nanmean(np.log(np.where(counts > 0, counts, np.nan)), axis=0)),
         ],
     }
+
+
+def _median(table):
+    return np.median(table, axis=1)
 
 
 def _vote_where_counted(counts, log_reference):
@@ -236,14 +241,16 @@ WEAK = {  # why a reason does not carry
 
 
 def recovered_counts(table, counts, base, scale):
-    """Of undoing log(1 + counts per `scale`), rounded and not."""
+    """Of undoing log(1 + counts per `scale`)."""
     totals = counts.sum(axis=1).to_numpy()[:, None]
     logs = table.to_numpy()
     scaled = np.expm1(logs * np.log(base))
     others = [other**logs - 1 for other in (2, np.e, 10) if other != base]
-    slips = {
-        "keeps the 1 that was added before the logarithm.": [(scaled + 1) / scale * totals, scaled + 1],
-        "is still scaled: the logarithm is undone, the division by the totals is not.": [scaled, scaled / scale],
+    return {
+        "keeps the 1 that was added before the logarithm.": [
+            (scaled + 1) / (scaled + kept).sum(axis=1, keepdims=True) * totals for kept in (0, 1)
+        ],
+        "is still scaled: the logarithm is undone, the division by the totals is not.": [scaled, scaled + 1],
         "still holds logarithms: undo them before you scale.": [logs / scale * totals, logs * totals],
         "was undone with another base than it was made with. The row totals tell which base is right.": [
             other / divisor * totals for other in others for divisor in (scale, other.sum(axis=1, keepdims=True))
@@ -251,10 +258,5 @@ def recovered_counts(table, counts, base, scale):
         "takes a total for granted that this table does not have: read it off the rows.": [
             scaled / other * totals for other in (1e4, 1e6) if other != scale
         ],
-        "lost a read here and there: astype(int) cuts 4.9999999 down to 4. Round instead.": [
-            np.trunc(scaled / scale * totals),
-            np.trunc(scaled / scaled.sum(axis=1, keepdims=True) * totals),
-        ],
         "was divided by the library sizes where it should be multiplied.": [scaled / totals, scaled * scale / totals],
     }
-    return {sentence: [*wrong, *map(np.rint, wrong)] for sentence, wrong in slips.items()}
