@@ -125,9 +125,8 @@ def _kernel(notebook, folder):
         timeout=CELL_SECONDS,
         record_timing=True,
         resources={"metadata": {"path": str(folder)}},
-        extra_arguments=[
-            "--log-level=ERROR"
-        ],  # a kernel warns at each start that other users of the machine may listen
+        # Errors of cells come as outputs; what else a kernel logs is about its start (TCP) and its end (Ctrl-C).
+        extra_arguments=["--log-level=CRITICAL"],
     )
     environment = {**os.environ, "SCOMICS_LITE_STATIC": "1"}
     with client.setup_kernel(env=environment, cleanup_kc=True):
