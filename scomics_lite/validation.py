@@ -329,17 +329,13 @@ def _check_totals(checked):
     if empty.size == 0:
         return
     names = ", ".join(_label(name) for name in checked.samples[empty[:5]])
-    hint = (
-        ""
-        if len(checked.samples) <= len(checked.genes)
-        else (
-            f". The table has {len(checked.samples):,} rows and {len(checked.genes):,} columns: if its rows are genes, "
-            "transpose it: counts.T"
-        )
-    )
+    n, g = len(checked.samples), len(checked.genes)
+    way_out = "Nothing can be estimated from an empty sample: drop it"
+    if n > g:
+        way_out = f"If the {n:,} rows are genes and the {g:,} columns samples, transpose: counts.T. Otherwise drop it"
     raise CountsError(
         f"{empty.size:,} sample{'s have' if empty.size > 1 else ' has'} no count at all: {names}"
-        f"{' …' * (empty.size > 5)}. Nothing can be estimated from an empty sample: drop it{hint}"
+        f"{' …' * (empty.size > 5)}. {way_out}"
     )
 
 

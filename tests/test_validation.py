@@ -257,7 +257,7 @@ def test_a_table_on_its_side_is_suspected():
     genes_in_rows = np.zeros((50, 4), dtype=int)
     genes_in_rows[:20] = 3
     assert refusal(genes_in_rows).endswith(
-        "The table has 50 rows and 4 columns: if its rows are genes, transpose it: counts.T"
+        "If the 50 rows are genes and the 4 columns samples, transpose: counts.T. Otherwise drop it"
     )
     assert "counts.T" not in refusal(genes_in_rows.T * 0)
 
