@@ -116,6 +116,15 @@ def norm_factors(counts, method="tmm", *, reference=None, logratio_trim=0.3, sum
 def to_size_factors(norm_factors, library_sizes):
     """Turn edgeR's normalization factors into size factors: s = N f, scaled to geometric mean 1.
 
+    Parameters
+    ----------
+    norm_factors, library_sizes : array_like, shape (n,)
+        f and N of every sample.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+
     Examples
     --------
     >>> to_size_factors([1.0, 1.0], [1_000_000, 4_000_000])
@@ -126,6 +135,15 @@ def to_size_factors(norm_factors, library_sizes):
 
 def to_norm_factors(size_factors, library_sizes):
     """Turn size factors into edgeR's normalization factors: f = s / N, scaled to geometric mean 1.
+
+    Parameters
+    ----------
+    size_factors, library_sizes : array_like, shape (n,)
+        s (on any scale) and N of every sample.
+
+    Returns
+    -------
+    ndarray, shape (n,)
 
     Examples
     --------

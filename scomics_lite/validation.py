@@ -131,7 +131,7 @@ they lost the library sizes: go back to the raw counts
 
 
 def did_you_mean(name, choices):
-    """Say which known names come closest, as the end of an error message.
+    """Say which of the known names, `choices`, comes closest to `name`: the end of many an error message.
 
     Examples
     --------
