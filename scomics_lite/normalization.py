@@ -300,9 +300,10 @@ def _edger_factors(counts, method, *, reference=None, trim=(0.3, 0.05), weighted
 
 def _reference_sample(counts, method):
     """Choose the sample to compare with, by edgeR's rules."""
-    quartiles = _upper_quartiles(counts) / counts.library_sizes
-    if method == "tmm" and np.median(quartiles) >= 1e-20:
-        return int(np.argmin(np.abs(quartiles - quartiles.mean())))
+    if method == "tmm":
+        quartiles = _upper_quartiles(counts) / counts.library_sizes
+        if np.median(quartiles) >= 1e-20:
+            return int(np.argmin(np.abs(quartiles - quartiles.mean())))
     return int(np.argmax([np.sqrt(values).sum() for _, values in counts.rows()]))
 
 
