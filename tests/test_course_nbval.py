@@ -1,7 +1,9 @@
 """The rules for comparing notebooks, tried on notebooks that are wrong in every way we know."""
 
 import contextlib
+import gc
 import io
+import warnings
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -105,7 +107,10 @@ def outcomes(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):
         patch.setenv("SCOMICS_LITE_DATA", str(folder))  # no real data here
         patch.setenv("SCOMICS_LITE_STATIC", "")  # the rules set it; put back afterwards
-        pytest.main([str(argument) for argument in arguments])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # nbval leaves the file for its kernels' stderr open
+            pytest.main([str(argument) for argument in arguments])
+            gc.collect()  # closes it here, and not in the middle of some other test
     cases = ElementTree.parse(folder / "report.xml").getroot().iter("testcase")
     return {(case.get("classname"), case.get("name")): "".join(case.itertext()) for case in cases}
 
