@@ -355,8 +355,6 @@ def _average_rank(values, value):
 def _tmmwsp_factor(genes, values, y_reference, n_sample, n_reference, trim, weighted, *, reference_genes):
     """TMM with singleton pairing: genes seen in one of the two libraries only are paired by rank and kept in play."""
     y, y_reference = _pair_singletons(genes, values, y_reference, reference_genes)
-    if len(y) == 0:
-        return np.nan
     share, share_reference = y / n_sample, y_reference / n_reference
     m, a = np.log2(share / share_reference), np.log2(share * share_reference) / 2
     if np.abs(m).max() < 1e-6:

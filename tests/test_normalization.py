@@ -464,6 +464,9 @@ def test_tmm_says_when_no_gene_is_left(function):
     tied = r"1 of 2 samples \(first 1\)"  # two low ratios and two high ones: each tie reaches over the trim's edge
     with pytest.warns(UserWarning, match=tied):
         assert_same(norm_factors([[8, 8, 8, 8], [8, 8, 32, 32]], reference=0), [1, 1])
+    trims = {"logratio_trim": 0.4, "sum_trim": 0.4}  # one gene in the middle of M, another in that of A
+    with pytest.warns(UserWarning, match=r"1 of 2 samples \(first 1\)"):
+        assert_same(norm_factors([[7, 6, 5, 3, 3], [1, 1, 1, 2, 7]], "tmmwsp", reference=0, **trims), [1, 1])
 
 
 @pytest.mark.parametrize("method", ["total", "median_of_ratios", "poscounts", "rle", "upper_quartile"])
