@@ -240,10 +240,11 @@ def test_size_factors_against_a_method_that_is_not_there():
 
 
 def test_the_style_is_colour_blind_safe_and_readable_in_grey():
+    before = dict(plt.rcParams)
     with plt.style.context("default"):
         plots.use_style()
         cycle = plt.rcParams["axes.prop_cycle"].by_key()
         assert set(cycle["color"]) <= set(plots.OKABE_ITO.values())
         assert len(set(cycle["linestyle"][:4])) == 4
         assert not plt.rcParams["axes.spines.top"]
-    assert plt.rcParams["axes.spines.top"]
+    assert dict(plt.rcParams) == before
