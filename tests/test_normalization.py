@@ -153,6 +153,15 @@ def test_tmm_is_the_paper_s(seed, logratio_trim, sum_trim, weighted):
     assert_same(ours, slow_tmm(counts.tolist(), 2, logratio_trim, sum_trim, weighted=weighted), rtol=1e-8)
 
 
+@pytest.mark.parametrize("difference", [0.05, 1e-5, 1e-7])
+def test_libraries_are_equal_below_a_millionth(difference):
+    counts = np.array([np.arange(1, 41) * 10_000_000] * 2)
+    counts[1] += np.rint(counts[1] * difference * np.sin(np.arange(40))).astype(int)
+    for method in ("tmm", "tmmwsp"):
+        assert (norm_factors(counts, method, reference=0) == 1).all() == (difference < 1e-6)
+    assert_same(norm_factors(counts, reference=0), slow_tmm(counts.tolist(), 0))
+
+
 def test_the_reference_is_the_sample_whose_upper_quartile_is_nearest_the_mean():
     shares = [np.quantile(row[COUNTS.any(axis=0)], 0.75) / row.sum() for row in COUNTS]
     nearest = min(range(6), key=lambda i: abs(shares[i] - np.mean(shares)))
