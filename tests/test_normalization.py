@@ -67,9 +67,10 @@ def test_median_of_ratios_by_hand():
 
 
 def test_rle_takes_the_median_of_ratios_where_deseq2_takes_that_of_their_logarithms():
-    counts = np.array([[1, 4, 10, 2], [4, 9, 40, 2]])  # ratios 1/2, 2/3, 1/2, 1 and 2, 3/2, 2, 1: an even number
-    medians = np.array([(1 / 2 + 2 / 3) / 2, (2 + 3 / 2) / 2])
-    assert_same(size_factors(counts, "rle"), medians / math.sqrt(medians.prod()))
+    counts = np.array([[1, 3], [2, 2], [4, 36]])  # geometric means 2 and 6: ratios 1/2 1/2, 1 1/3, 2 6
+    medians = np.array([1 / 2, 2 / 3, 4])
+    assert_same(size_factors(counts, "median_of_ratios"), np.sqrt([1 / 4, 1 / 3, 12]))
+    assert_same(size_factors(counts, "rle"), medians / np.cbrt(medians.prod()))
     assert_same(norm_factors(counts, "rle"), to_norm_factors(medians, counts.sum(axis=1)))
 
 
