@@ -6,8 +6,9 @@ runs in a process of its own; measured are the seconds and CPU seconds of the ca
 and the largest memory the process ever held, with all that it imported. The last column is the largest relative
 difference from our result, both scaled to geometric mean 1.
 
-Peers run where they are installed (``pip install "scomics_lite[peers]"``, and R with edgeR and DESeq2); ``--python``
-names another interpreter for the Python ones. What cannot run is listed with its reason.
+Peers run where they are installed, and R where edgeR and DESeq2 are. Some need an older numpy than the course:
+``benchmarks/peers.txt`` makes them an environment of their own, whose interpreter ``--python`` names. What cannot run
+is listed with its reason.
 """
 
 import argparse

@@ -106,8 +106,11 @@ def norm_factors(counts, method="tmm", *, reference=None, logratio_trim=0.3, sum
         trim = _check_trim(logratio_trim, sum_trim)
         reference = None if reference is None else counts.row_of(reference)
         return _edger_factors(counts, method, reference=reference, trim=trim, weighted=weighted)
-    if reference is not None:
-        raise InputError(f"method {method!r} compares with no reference sample; reference= is for tmm and tmmwsp")
+    if (reference, logratio_trim, sum_trim, weighted) != (None, 0.3, 0.05, True):
+        raise InputError(
+            f"method {method!r} has no reference sample, trims or weights; "
+            "reference, logratio_trim, sum_trim and weighted are for 'tmm' and 'tmmwsp'"
+        )
     if method in ("rle", "upper_quartile"):
         return _edger_factors(counts, method)
     return to_norm_factors(size_factors(counts.matrix, method), counts.library_sizes)

@@ -55,7 +55,6 @@ def test_public_functions_have_parameters_and_an_example(name):
             assert re.search(rf"\b{parameter}\b", text), f"{name}.{title} does not explain {parameter}"
 
 
-@pytest.mark.skipif(not README.exists(), reason="README.md is not written yet")
 @pytest.mark.usefixtures("_elsewhere")
 def test_the_readme_s_code_runs_on_a_counts_csv(capsys):
     adata = datasets.load("pasilla_simulated")
@@ -73,7 +72,6 @@ def test_the_readme_s_code_runs_on_a_counts_csv(capsys):
     assert all(sample in printed for sample in adata.obs_names)
 
 
-@pytest.mark.skipif(not README.exists(), reason="README.md is not written yet")
 def test_the_readme_links_to_files_that_are_there():
     links = re.findall(r"\]\(([^)#:]+)\)", README.read_text(encoding="utf-8"))
     assert links

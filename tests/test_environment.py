@@ -30,7 +30,7 @@ CONDA_NAMES = {
     "torch": "pytorch",
 }
 # What only the extra `peers` needs, which no test environment holds: locked, but never reached from what is installed.
-PEERS_ALONE = {"conorm", "formulaic-contrasts", "pydeseq2", "session-info", "stdlib-list"}
+PEERS_ALONE = {"formulaic-contrasts", "pydeseq2", "session-info", "stdlib-list"}
 
 
 def names(requirements):

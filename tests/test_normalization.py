@@ -480,9 +480,10 @@ def test_tmm_says_when_no_gene_is_left(function):
 
 
 @pytest.mark.parametrize("method", ["total", "median_of_ratios", "poscounts", "rle", "upper_quartile"])
-def test_a_reference_is_for_tmm_only(method):
-    with pytest.raises(InputError, match=f"'{method}' compares with no reference sample; reference= is for tmm"):
-        norm_factors(COUNTS, method, reference=1)
+def test_settings_of_tmm_are_for_tmm_only(method):
+    for setting in ({"reference": 0}, {"logratio_trim": 0.2}, {"sum_trim": 0.1}, {"weighted": False}):
+        with pytest.raises(InputError, match=f"'{method}' has no reference sample, trims or weights"):
+            norm_factors([[1, 2], [3, 4]], method, **setting)
 
 
 def test_samples_are_found_by_name_or_position():
