@@ -205,10 +205,10 @@ def test_pollen_keeps_week_21_and_week_21_in_culture_apart(tmp_path):
 
 def test_kang_turns_r_columns_into_rows_and_finds_the_donors(tmp_path, rda_holds):
     cells = ["AAA-1", "CCC-1", "GGG-1"]
-    # the cell in the middle has no count
-    counts = pd.DataFrame([[5, 0, 0], [0, 0, 7]], index=["HES4", "ISG15"], columns=cells)
+    # a gene and two cells have no count, the last ones among them
+    counts = pd.DataFrame([[5, 0, 0], [7, 0, 0], [0, 0, 0]], index=["HES4", "ISG15", "PRMT2"], columns=cells)
     places = pd.DataFrame([[1.5, -2.0], [0.0, 4.0], [3.0, 3.5]], index=cells, columns=["tsne1", "tsne2"])
-    ensembl = np.array(["ENSG1", "ENSG2"])
+    ensembl = np.array(["ENSG1", "ENSG2", "ENSG3"])
     design = {
         "cluster_id": pd.Categorical(["NK cells", "B cells", "B cells"]),
         "sample_id": pd.Categorical(["stim107", "ctrl101", "ctrl107"]),
@@ -225,10 +225,10 @@ def test_kang_turns_r_columns_into_rows_and_finds_the_donors(tmp_path, rda_holds
         int_colData=data_of(reducedDims=data_of(TSNE=as_read(tmp_path, r_matrix(places)))),
     )
     adata = readers.READERS["kang_muscat"](rda_holds({"example_sce.rda": {"example_sce": experiment}}))
-    assert_counts(adata.X, [[5, 0], [0, 0], [0, 7]], sparse.csr_matrix)
+    assert_counts(adata.X, [[5, 7, 0], [0, 0, 0], [0, 0, 0]], sparse.csr_matrix)
     assert adata.obs_names.tolist() == cells
-    assert adata.var_names.tolist() == ["HES4", "ISG15"]
-    assert adata.var["ensembl"].tolist() == ["ENSG1", "ENSG2"]
+    assert adata.var_names.tolist() == ["HES4", "ISG15", "PRMT2"]
+    assert adata.var["ensembl"].tolist() == ["ENSG1", "ENSG2", "ENSG3"]
     np.testing.assert_array_equal(adata.obsm["X_tsne"], places)
     assert_levels(adata.obs["cluster_id"], ["NK cells", "B cells", "B cells"], ["B cells", "NK cells"])
     assert_levels(adata.obs["group_id"], ["stim", "ctrl", "ctrl"], ["ctrl", "stim"])
@@ -495,7 +495,7 @@ def test_her2st_joins_spots_labels_and_pixels_by_place(tmp_path):
 @pytest.mark.parametrize("channels", [3, 4])
 def test_her2st_a1_has_its_image_without_transparency(tmp_path, channels):
     write_slice(tmp_path, "A1")
-    pixels = np.arange(3 * 2 * channels, dtype=np.uint8).reshape(3, 2, channels) * 10
+    pixels = np.arange(256 * channels).reshape(channels, 256).T.reshape(32, 8, channels).astype(np.uint8)  # every shade
     image.imsave(tmp_path / "A1_HE_image_dark.png", pixels)
     adata = read("her2st_A1", tmp_path)
     library = adata.uns["spatial"]["A1"]
@@ -603,6 +603,8 @@ def test_write_all_writes_recipes_and_what_they_make(tmp_path, monkeypatch):
         pd.testing.assert_frame_equal(stored.obs, made.obs)
         pd.testing.assert_frame_equal(stored.var, made.var)
     assert sparse.issparse(standins.read(tmp_path, "islam_esmef_simulated").X)
+    on_disk = anndata.read_h5ad(tmp_path / "islam_esmef_simulated.h5ad").X
+    assert isinstance(on_disk, np.ndarray)  # packed zeros take less room than the column numbers of a sparse matrix
     assert standins.read_recipe(tmp_path, "islam_esmef_simulated")["genes"] == 300
     bundled = datasets.data_folder() / "simulated" / "compositional_bulk.json"
     assert (tmp_path / "compositional_bulk.json").read_text() == bundled.read_text()
