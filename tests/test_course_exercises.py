@@ -61,6 +61,30 @@ def test_two_regions_in_one_cell(two_exercises):
     assert "SOLUTION" not in source_of(made, "ch99-half")
 
 
+def test_hidden_tests_are_left_out(two_exercises):
+    hidden = "### BEGIN HIDDEN TESTS\nassert half(2) == 1\n### END HIDDEN TESTS"
+    made = exercises.make_exercise(notebook(answer("ch99-half", HALF), code(f"{HALF_CHECK.source}\n{hidden}")))
+    assert made.cells[-1].source == HALF_CHECK.source
+
+
+@pytest.mark.parametrize(
+    ("hidden", "message"),
+    [
+        ("### BEGIN HIDDEN TESTS\nassert True", "line 2: BEGIN without END"),
+        ("### END HIDDEN TESTS", "line 2: END without BEGIN"),
+        (
+            "# begin hidden test\nassert True",
+            "'# begin hidden test' is not quite a mark; write ### BEGIN HIDDEN TESTS or",
+        ),
+    ],
+)
+def test_untidy_hidden_tests_are_refused(hidden, message, two_exercises):
+    cells = answer("ch99-half", HALF), code(f"{HALF_CHECK.source}\n{hidden}")
+    with pytest.raises(exercises.ExerciseError) as caught:
+        exercises.make_exercise(notebook(*cells), "bad_solutions.ipynb")
+    assert message in str(caught.value)
+
+
 def test_solution_cells_outputs_and_nothing_else_are_dropped(made):
     kept = [cell for cell in GOOD_SOLUTION if "solution" not in notebooks.tags(cell)]
     assert [cell.id for cell in made.cells[1:]] == [cell.id for cell in kept]
@@ -78,6 +102,7 @@ def test_cells_that_need_an_answer_may_raise(made):
     ("cells", "stopped"),
     [
         (["x = ...", "check('k', x)", "check('k', x + 1)"], [False, False, True]),
+        (["x = ...", "check('k', {'x': x})", "check('k', {'x': x + 1})"], [False, False, True]),
         (["x = ...", "y = x", "y = 3", "y"], [False, True, False, False]),
         (["x = ...", "y = x", "y", "check('k', y)"], [False, True, True, True]),
         (["def f(): raise NotImplementedError('k')\nf()", "check('k', f)", "f"], [True, False, True]),

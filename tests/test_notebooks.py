@@ -145,6 +145,21 @@ def test_every_check_of_a_chapter_has_its_exercise(path):
     assert [key for key in checks.keys(chapter) if key not in asked] == []
 
 
+@each(SOLUTIONS)
+def test_nbgrader_can_grade_every_answer(path):
+    """A check prints and never raises; what fails a wrong answer are the hidden tests behind it."""
+    cells = {
+        cell.metadata.nbgrader.grade_id: cell for cell in notebooks.read(path).cells if "nbgrader" in cell.metadata
+    }
+    for key in (key for key, cell in cells.items() if cell.metadata.nbgrader.solution):
+        graded = cells[f"{key}-check"]
+        assert graded.metadata.nbgrader.grade
+        assert graded.metadata.nbgrader.points > 0
+        before, hidden = graded.source.split("### BEGIN HIDDEN TESTS")
+        assert before.startswith(f'check("{key}", ')
+        assert f'assert review("{key}", ' in hidden
+
+
 # --- figures and prose ----------------------------------------------------------------------------------------------
 
 

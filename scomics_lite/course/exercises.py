@@ -4,7 +4,8 @@ In a solution notebook nbgrader's own marks stand around each answer, and its me
 
 - marks inside a function: what they enclose becomes ``raise NotImplementedError("ch02-variance")``;
 - marks at top level: every name set between them that the rest of the notebook uses becomes ``name = ...``;
-- a cell tagged ``solution`` is left out.
+- a cell tagged ``solution`` is left out;
+- hidden tests (nbgrader's marks again, after a ``check``) are left out: nbgrader puts them back when it grades.
 
 Outputs are dropped, cell ids and nbgrader's metadata kept. Cells that cannot run before the exercises are solved get
 the tag ``raises-exception``, found by following the names. The same source always gives the same bytes.
@@ -20,9 +21,11 @@ from scomics_lite.course import checks, notebooks
 from scomics_lite.validation import InputError
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+HIDDEN_BEGIN, HIDDEN_END = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
 GENERATED = "Generated from"  # how the first cell of an exercise notebook begins
 NBGRADER_FLAGS = {"solution", "grade", "locked", "task"}
 _NEARLY_A_MARK = re.compile(r"#+\s*(begin|end)\s*solution", re.IGNORECASE)
+_NEARLY_HIDDEN = re.compile(r"#+\s*(begin|end)\s*hidden", re.IGNORECASE)
 
 
 class ExerciseError(InputError):
@@ -211,26 +214,29 @@ def _exercise_cell(cell, solution, place):
 
 def _strip_answers(cell, solution, place):
     lines = cell.source.splitlines()
-    for begin, end in reversed(_regions(lines, place)):
+    for begin, end in reversed(_regions(lines, place, _NEARLY_HIDDEN, (HIDDEN_BEGIN, HIDDEN_END))):
+        del lines[begin : end + 1]
+    for begin, end in reversed(_regions(lines, place, _NEARLY_A_MARK, (BEGIN, END))):
         lines[begin : end + 1] = _placeholder(lines, begin, end, cell, solution, place)
     return "\n".join(lines)
 
 
-def _regions(lines, place):
+def _regions(lines, place, nearly, marks):
     """Return (begin, end) line numbers of the marks; anything but tidy pairs is refused."""
     found, begin = [], None
     for number, line in enumerate(lines):
         text = line.strip()
-        if not _NEARLY_A_MARK.match(text):
+        if not nearly.match(text):
             continue
-        if text not in (BEGIN, END):
-            raise ExerciseError(f"{place}, line {number + 1}: {text!r} is not quite a mark; write {BEGIN} or {END}")
-        if (text == BEGIN) == (begin is not None):
-            problem = "a second BEGIN before the END (marks do not nest)" if begin is not None else "END without BEGIN"
+        if text not in marks:
+            raise ExerciseError(f"{place}, line {number + 1}: {text!r} is not quite a mark; write {' or '.join(marks)}")
+        opens = text == marks[0]
+        if opens == (begin is not None):
+            problem = "a second BEGIN before the END (marks do not nest)" if opens else "END without BEGIN"
             raise ExerciseError(f"{place}, line {number + 1}: {problem}")
-        if text == END:
+        if not opens:
             found.append((begin, number))
-        begin = number if text == BEGIN else None
+        begin = number if opens else None
     if begin is not None:
         raise ExerciseError(f"{place}, line {begin + 1}: BEGIN without END")
     return found
@@ -285,14 +291,19 @@ def _tag_unsolved(cells):
 
 
 def _without_check_arguments(tree):
-    """Return a copy of the tree in which names handed bare to check(...) are gone."""
+    """Return a copy of the tree in which names handed bare to check(...), or in a dict, are gone."""
 
     class Blank(ast.NodeTransformer):
         def visit_Call(self, node):
             self.generic_visit(node)
             if isinstance(node.func, ast.Name) and node.func.id == "check":
-                node.args = [ast.Constant(None) if isinstance(arg, ast.Name) else arg for arg in node.args]
+                node.args = [without_names(arg) for arg in node.args]
             return node
+
+    def without_names(arg):
+        if isinstance(arg, ast.Dict):
+            return ast.Dict(arg.keys, [without_names(value) for value in arg.values])
+        return ast.Constant(None) if isinstance(arg, ast.Name) else arg
 
     return ast.fix_missing_locations(Blank().visit(ast.parse(ast.unparse(tree))))
 
