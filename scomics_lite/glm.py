@@ -8,7 +8,7 @@ The model, for sample i and gene g, with natural logarithms throughout:
 whether they, or sums of them, are zero. Size factors s and dispersions phi are given, and taken as known.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -16,12 +16,26 @@ import pandas as pd
 from scipy import sparse
 
 from scomics_lite import negative_binomial
+from scomics_lite.irls import Model, newton, reweight
+from scomics_lite.outliers import cooks_cutoff, cooks_distance, flag_outliers, replace_outliers
 from scomics_lite.validation import Counts, InputError, check_counts
+from scomics_lite.wald import adjust, independent_filtering, likelihood_ratio_test, wald_test
+
+__all__ = [
+    "GlmFit",
+    "adjust",
+    "cooks_cutoff",
+    "cooks_distance",
+    "fit",
+    "flag_outliers",
+    "independent_filtering",
+    "likelihood_ratio_test",
+    "replace_outliers",
+    "wald_test",
+]
 
 BLOCK = 200_000  # counts worked on together: arrays of this size stay in the processor's cache
 RIDGE = 1e-6 / np.log(2) ** 2  # DESeq2's 1e-6 for coefficients in log2
-LARGEST_COEFFICIENT = 30.0  # e^30 is 10^13: a coefficient on its way there has no finite optimum in sight
-LARGEST_LOG_MEAN = 300.0  # keeps exp within range while a fit goes astray
 
 
 @dataclass(frozen=True, repr=False)
@@ -77,19 +91,19 @@ class GlmFit:
         return np.isin(self.status, ["converged", "refitted"])
 
     @property
+    def base_mean(self):
+        """Mean over samples of counts over size factors, shape (g,)."""
+        return self.counts.matrix.T @ (1 / self.size_factors) / len(self.size_factors)
+
+    @property
     def mean(self):
-        """Fitted means mu, shape (n, g); computed anew at every call."""
-        return self.size_factors[:, None] * np.exp(self.design.to_numpy(float) @ self.coefficients.T)
+        """Fitted means mu, shape (n, g); computed anew every time."""
+        return np.hstack([block.mean for block in self.blocks()])
 
     @property
     def hat(self):
-        """Leverages, shape (n, g): the diagonals of W^1/2 X (X'WX + R)^-1 X' W^1/2; computed anew at every call."""
-        leverages = [
-            weights
-            * np.einsum("ia,bac,ic->ib", model.x, np.linalg.inv(model.information(weights) + model.ridge), model.x)
-            for model, weights in self._blocks()
-        ]
-        return np.hstack(leverages)
+        """Leverages, shape (n, g): the diagonals of W^1/2 X (X'WX + R)^-1 X' W^1/2; computed anew every time."""
+        return np.hstack([block.hat for block in self.blocks()])
 
     @cached_property
     def covariance(self):
@@ -97,44 +111,71 @@ class GlmFit:
 
         With W = diag(mu / (1 + phi mu)) and the ridge R: (X'WX + R)^-1 X'WX (X'WX + R)^-1.
         """
-        parts = []
-        for model, weights in self._blocks():
-            information = model.information(weights)
-            inverse = np.linalg.inv(information + model.ridge)
-            parts.append(inverse @ information @ inverse)
-        return np.concatenate(parts)
+        return np.concatenate([block.inverse @ block.information @ block.inverse for block in self.blocks()])
 
-    @cached_property
+    @property
     def deviance(self):
         """Twice what the log likelihood lacks of that of a model with a mean for every count, shape (g,)."""
-        model = _Model.of(self.design, self.size_factors, self.ridge, self.min_mean)
-        values = np.full(len(self.status), np.nan)
-        for genes in _gene_blocks(np.flatnonzero(np.isfinite(self.log_likelihood)), len(model.x)):
-            y, phi = _dense(self.counts, genes), self.dispersions[genes]
-            values[genes] = negative_binomial.deviance(y, model.mean(self.coefficients[genes].T), phi).sum(axis=0)
-        return values
+        blocks = ((block.counts, block.mean, block.dispersions) for block in self.blocks())
+        return np.concatenate([negative_binomial.deviance(*block).sum(axis=0) for block in blocks])
 
     def contrast_variance(self, contrast):
-        """Variance of c'beta for every gene, c' covariance c, shape (g,): the covariances are not kept in memory.
+        """Compute the variance of c'beta, c' covariance c, without keeping the covariances.
 
         Parameters
         ----------
         contrast : array_like, shape (p,)
+            c.
+
+        Returns
+        -------
+        ndarray, shape (g,)
         """
         c = np.asarray(contrast, dtype=float)
-        parts = []
-        for model, weights in self._blocks():
-            information = model.information(weights)
-            a = np.linalg.solve(information + model.ridge, np.broadcast_to(c[:, None], (len(information), len(c), 1)))
-            parts.append((a.transpose(0, 2, 1) @ information @ a)[:, 0, 0])
-        return np.concatenate(parts)
+        solved = ((block.inverse @ c, block.information) for block in self.blocks())
+        return np.concatenate([np.einsum("ba,bac,bc->b", a, information, a) for a, information in solved])
 
-    def _blocks(self):
-        """Yield the model and the weights of one block of genes after the other; a gene without fit has NaN."""
-        model = _Model.of(self.design, self.size_factors, self.ridge, self.min_mean)
-        for genes in _gene_blocks(np.arange(len(self.status)), len(model.x), len(model.ridge)):
-            mu = model.floored(self.coefficients[genes].T)[1]
-            yield model, mu / (1 + self.dispersions[genes] * mu)
+    def blocks(self):
+        """Yield `FitBlock` after `FitBlock`: what has a value for every count need not be held for all genes."""
+        model = Model.of(self.design, self.size_factors, self.ridge, self.min_mean)
+        for genes in _gene_blocks(np.arange(len(self.genes)), *self.design.shape):
+            yield FitBlock(model, _dense(self.counts, genes), self.dispersions[genes], self.coefficients[genes].T)
+
+
+@dataclass(frozen=True)
+class FitBlock:
+    """A block of b genes of a fit; what follows from coefficients is computed when asked for. NaN without a fit."""
+
+    model: Model
+    counts: np.ndarray  # (n, b)
+    dispersions: np.ndarray  # (b,)
+    coefficients: np.ndarray  # (p, b)
+
+    @property
+    def mean(self):
+        """Fitted means, shape (n, b)."""
+        return self.model.mean(self.coefficients)
+
+    @cached_property
+    def weights(self):
+        """Diagonals of W, shape (n, b), with the means' floor that the iterations have."""
+        mu = self.model.floored(self.coefficients)[1]
+        return mu / (1 + self.dispersions * mu)
+
+    @cached_property
+    def information(self):
+        """X'WX, shape (b, p, p)."""
+        return self.model.information(self.weights)
+
+    @cached_property
+    def inverse(self):
+        """(X'WX + R)^-1, shape (b, p, p)."""
+        return np.linalg.inv(self.information + self.model.ridge)
+
+    @property
+    def hat(self):
+        """Leverages, shape (n, b)."""
+        return self.weights * (self.model.products.T @ self.inverse.reshape(len(self.inverse), -1).T)
 
 
 def fit(
@@ -201,7 +242,7 @@ def fit(
     design = _check_design(design, counts.samples)
     size_factors = _check_size_factors(size_factors, counts.samples)
     dispersions = _check_dispersions(dispersions, counts.genes)
-    model = _Model.of(design, size_factors, ridge, min_mean)
+    model = Model.of(design, size_factors, ridge, min_mean)
     g, p = len(counts.genes), design.shape[1]
     coefficients, log_likelihood = np.full((g, p), np.nan), np.full(g, np.nan)
     iterations = np.zeros(g, dtype=int)
@@ -209,11 +250,11 @@ def fit(
     status[counts.positive_samples() == 0] = "all zero"
     for genes in _gene_blocks(np.flatnonzero(status == "not converged"), len(model.x), p):
         y, phi = _dense(counts, genes), dispersions[genes]
-        beta, iterations[genes], done = _reweight(model, y, phi, tolerance, max_iterations)
+        beta, iterations[genes], done = reweight(model, y, phi, tolerance, max_iterations)
         status[genes[done]] = "converged"
         if not done.all():
             again = ~done
-            beta[:, again], found = _newton(model, y[:, again], phi[again], max_iterations)
+            beta[:, again], found = newton(model, y[:, again], phi[again], max_iterations)
             status[genes[again][found]] = "refitted"
         coefficients[genes] = beta.T
         log_likelihood[genes] = negative_binomial.log_likelihood(y, model.mean(beta), phi).sum(axis=0)
@@ -223,118 +264,7 @@ def fit(
     )
 
 
-# --- the iterations ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Model:
-    """What all genes share; coefficients are columns here, shape (p, b) for a block of b genes."""
-
-    x: np.ndarray  # (n, p)
-    s: np.ndarray  # (n, 1)
-    ridge: np.ndarray  # (p, p)
-    floor: np.ndarray  # (n, 1): the smallest ln(mu / s)
-    products: np.ndarray = field(init=False)  # (p * p, n): x_ia x_ic, so that X'WX of all genes is one product
-
-    def __post_init__(self):
-        n, p = self.x.shape
-        object.__setattr__(self, "products", (self.x[:, :, None] * self.x[:, None, :]).reshape(n, p * p).T.copy())
-
-    @classmethod
-    def of(cls, design, size_factors, ridge, min_mean):
-        s = size_factors[:, None]
-        floor = np.log(min_mean / s) if min_mean > 0 else np.full_like(s, -LARGEST_LOG_MEAN)
-        return cls(design.to_numpy(float), s, ridge * np.eye(design.shape[1]), floor)
-
-    def mean(self, beta):
-        """Means mu, shape (n, b)."""
-        return self.s * np.exp(np.minimum(self.x @ beta, LARGEST_LOG_MEAN))
-
-    def floored(self, beta):
-        """ln(mu / s) and mu, not below their floor, both of shape (n, b)."""
-        eta = np.clip(self.x @ beta, self.floor, LARGEST_LOG_MEAN)
-        return eta, self.s * np.exp(eta)
-
-    def information(self, weights):
-        """X'WX of every gene, shape (b, p, p)."""
-        p = len(self.ridge)
-        return (self.products @ weights).T.reshape(-1, p, p)
-
-    def step(self, weights, right):
-        """(X'WX + R)^-1 of every gene times its column of `right`, shape (p, b)."""
-        return np.linalg.solve(self.information(weights) + self.ridge, right.T[:, :, None])[:, :, 0].T
-
-    def start(self, y):
-        """Least squares on ln(y / s + 0.1), shape (p, b)."""
-        return np.linalg.lstsq(self.x, np.log(y / self.s + 0.1), rcond=None)[0]
-
-
-def _reweight(model, y, phi, tolerance, max_iterations):
-    """Fit a block; give its coefficients (p, b), iterations (b,), and whether each gene converged (b,)."""
-    phi = np.maximum(phi, 1e-300)  # 0 / 0 would be NaN; this small, ln(1 + phi mu) / phi is mu to the last digit
-    beta = model.start(y)
-    eta, mu = model.floored(beta)
-    constant = negative_binomial.log_likelihood(y, mu, phi).sum(axis=0) - _kernel(model, y, eta, mu, phi)
-    final, iterations, done = beta.copy(), np.zeros(len(phi), dtype=int), np.zeros(len(phi), dtype=bool)
-    running, old = np.arange(len(phi)), np.full(len(phi), np.inf)
-    for _ in range(max_iterations):
-        weights = mu / (1 + phi * mu)
-        beta = model.step(weights, model.x.T @ (weights * eta + (y - mu) / (1 + phi * mu)))
-        eta, mu = model.floored(beta)
-        deviance = -2 * (constant + _kernel(model, y, eta, mu, phi))
-        diverged = (np.abs(beta) > LARGEST_COEFFICIENT).any(axis=0)
-        converged = (np.abs(deviance - old) < tolerance * (np.abs(deviance) + 0.1)) & ~diverged
-        final[:, running], done[running] = beta, converged
-        iterations[running] += 1
-        stay = ~(diverged | converged)
-        if not stay.any():
-            break
-        running, old, phi, constant = running[stay], deviance[stay], phi[stay], constant[stay]
-        y, eta, mu = y[:, stay], eta[:, stay], mu[:, stay]
-    return final, iterations, done
-
-
-def _kernel(model, y, eta, mu, phi):
-    """Sum over samples of what depends on the means in the log likelihood: y ln(mu / s) - (y + 1/phi) ln(1 + phi mu)."""
-    return np.einsum("ib,ib->b", y, eta) - np.einsum("ib,ib->b", y + 1 / phi, np.log1p(phi * mu))
-
-
-def _newton(model, y, phi, max_iterations):
-    """Maximise log likelihood minus beta'R beta / 2, without a floor; give coefficients (p, b) and success (b,)."""
-    phi = np.maximum(phi, 1e-300)
-    beta = np.zeros((model.x.shape[1], len(phi)))
-    beta[:] = model.start(y)
-    found = np.zeros(len(phi), dtype=bool)
-    for _ in range(max_iterations):
-        run = np.flatnonzero(~found)
-        if run.size == 0:
-            break
-        beta[:, run], found[run] = _newton_step(model, y[:, run], phi[run], beta[:, run])
-    return beta, found
-
-
-def _newton_step(model, y, phi, beta):
-    """Take one step, halved until no gene loses by it; a gene is done when a full step promises it less than 1e-12."""
-    mu = model.mean(beta)
-    gradient = model.x.T @ ((y - mu) / (1 + phi * mu)) - model.ridge @ beta
-    step = model.step(mu * (1 + phi * y) / (1 + phi * mu) ** 2, gradient)
-    promise = (gradient * step).sum(axis=0)
-    height, length = _penalised(model, y, phi, beta), np.ones(len(phi))
-    for _ in range(50):
-        lost = ~(_penalised(model, y, phi, beta + length * step) >= height + 1e-4 * length * promise)
-        lost &= promise > 1e-8 * (np.abs(height) + 1)  # below, rounding decides; and Newton's steps are safe there
-        if not lost.any():
-            break
-        length[lost] /= 2
-    return beta + length * step, promise < 1e-12
-
-
-def _penalised(model, y, phi, beta):
-    eta = np.minimum(model.x @ beta, LARGEST_LOG_MEAN)
-    return _kernel(model, y, eta, model.s * np.exp(eta), phi) - (beta * (model.ridge @ beta)).sum(axis=0) / 2
-
-
-def _gene_blocks(genes, n, p=1):
+def _gene_blocks(genes, n, p):
     """Cut the genes into blocks that bound the memory of (n, b) and (b, p, p) arrays."""
     size = max(1, BLOCK // max(n, p * p))
     yield from (genes[start : start + size] for start in range(0, len(genes), size))

@@ -1,0 +1,125 @@
+"""The iterations behind `scomics_lite.glm.fit`, on plain arrays and for a block of genes at a time.
+
+Coefficients stand in columns here, shape (p, b) for b genes, so that ``x @ beta`` gives all linear predictors, (n, b).
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from scomics_lite import negative_binomial
+
+LARGEST_COEFFICIENT = 30.0  # e^30 is 10^13: a coefficient on its way there has no finite optimum in sight
+LARGEST_LOG_MEAN = 300.0  # keeps exp within range while a fit goes astray
+
+
+@dataclass(frozen=True)
+class Model:
+    """What all genes share: the design, the size factors, the ridge, and the smallest mean inside the iterations."""
+
+    x: np.ndarray  # (n, p)
+    s: np.ndarray  # (n, 1)
+    ridge: np.ndarray  # (p, p)
+    floor: np.ndarray  # (n, 1): the smallest ln(mu / s)
+    products: np.ndarray = field(init=False)  # (p * p, n): x_ia x_ic, so that X'WX of all genes is one product
+
+    def __post_init__(self):
+        n, p = self.x.shape
+        object.__setattr__(self, "products", (self.x[:, :, None] * self.x[:, None, :]).reshape(n, p * p).T.copy())
+
+    @classmethod
+    def of(cls, design, size_factors, ridge, min_mean):
+        """Build it from a DataFrame (n, p), an array (n,) and two numbers."""
+        s = size_factors[:, None]
+        floor = np.log(min_mean / s) if min_mean > 0 else np.full_like(s, -LARGEST_LOG_MEAN)
+        return cls(design.to_numpy(float), s, ridge * np.eye(design.shape[1]), floor)
+
+    def mean(self, beta):
+        """Compute the means mu, shape (n, b)."""
+        return self.s * np.exp(np.minimum(self.x @ beta, LARGEST_LOG_MEAN))
+
+    def floored(self, beta):
+        """Compute ln(mu / s) and mu, not below their floor, both of shape (n, b)."""
+        eta = np.clip(self.x @ beta, self.floor, LARGEST_LOG_MEAN)
+        return eta, self.s * np.exp(eta)
+
+    def information(self, weights):
+        """Compute X'WX of every gene, shape (b, p, p)."""
+        p = len(self.ridge)
+        return (self.products @ weights).T.reshape(-1, p, p)
+
+    def step(self, weights, right):
+        """Solve (X'WX + R) step = right for every gene and its column of `right`, shape (p, b)."""
+        matrix = self.information(weights) + self.ridge
+        try:
+            return np.linalg.solve(matrix, right.T[:, :, None])[:, :, 0].T
+        except np.linalg.LinAlgError:  # some gene's weights leave a coefficient open, and there is no ridge to hold it
+            return (np.linalg.pinv(matrix, hermitian=True) @ right.T[:, :, None])[:, :, 0].T
+
+    def start(self, y):
+        """Begin at the least squares of ln(y / s + 0.1), shape (p, b)."""
+        return np.linalg.lstsq(self.x, np.log(y / self.s + 0.1), rcond=None)[0]
+
+
+def reweight(model, y, phi, tolerance, max_iterations):
+    """Fit a block; give its coefficients (p, b), iterations (b,), and whether each gene converged (b,)."""
+    phi = np.maximum(phi, 1e-300)  # 0 / 0 would be NaN; this small, ln(1 + phi mu) / phi is mu to the last digit
+    beta = model.start(y)
+    eta, mu = model.floored(beta)
+    constant = negative_binomial.log_likelihood(y, mu, phi).sum(axis=0) - _kernel(y, eta, mu, phi)
+    final, iterations, done = beta.copy(), np.zeros(len(phi), dtype=int), np.zeros(len(phi), dtype=bool)
+    running, old = np.arange(len(phi)), np.full(len(phi), np.inf)
+    for _ in range(max_iterations):
+        weights = mu / (1 + phi * mu)
+        beta = model.step(weights, model.x.T @ (weights * eta + (y - mu) / (1 + phi * mu)))
+        eta, mu = model.floored(beta)
+        deviance = -2 * (constant + _kernel(y, eta, mu, phi))
+        diverged = (np.abs(beta) > LARGEST_COEFFICIENT).any(axis=0)
+        converged = (np.abs(deviance - old) < tolerance * (np.abs(deviance) + 0.1)) & ~diverged
+        final[:, running], done[running] = beta, converged
+        iterations[running] += 1
+        stay = ~(diverged | converged)
+        if not stay.any():
+            break
+        running, old, phi, constant = running[stay], deviance[stay], phi[stay], constant[stay]
+        y, eta, mu = y[:, stay], eta[:, stay], mu[:, stay]
+    return final, iterations, done
+
+
+def _kernel(y, eta, mu, phi):
+    """Sum what depends on the means in the log likelihood, y ln(mu / s) - (y + 1/phi) ln(1 + phi mu), shape (b,)."""
+    return np.einsum("ib,ib->b", y, eta) - np.einsum("ib,ib->b", y + 1 / phi, np.log1p(phi * mu))
+
+
+def newton(model, y, phi, max_iterations):
+    """Maximise log likelihood minus beta'R beta / 2, without a floor; give coefficients (p, b) and success (b,)."""
+    phi = np.maximum(phi, 1e-300)
+    beta = model.start(y)
+    found = np.zeros(len(phi), dtype=bool)
+    for _ in range(max_iterations):
+        run = np.flatnonzero(~found)
+        if run.size == 0:
+            break
+        beta[:, run], found[run] = _newton_step(model, y[:, run], phi[run], beta[:, run])
+    return beta, found
+
+
+def _newton_step(model, y, phi, beta):
+    """Take one step, halved until no gene loses by it; a gene is done when a full step promises it less than 1e-12."""
+    mu = model.mean(beta)
+    gradient = model.x.T @ ((y - mu) / (1 + phi * mu)) - model.ridge @ beta
+    step = model.step(mu * (1 + phi * y) / (1 + phi * mu) ** 2, gradient)
+    promise = (gradient * step).sum(axis=0)
+    height, length = _penalised(model, y, phi, beta), np.ones(len(phi))
+    for _ in range(50):
+        lost = ~(_penalised(model, y, phi, beta + length * step) >= height + 1e-4 * length * promise)
+        lost &= promise > 1e-8 * (np.abs(height) + 1)  # below, rounding decides; and Newton's steps are safe there
+        if not lost.any():
+            break
+        length[lost] /= 2
+    return beta + length * step, promise < 1e-12
+
+
+def _penalised(model, y, phi, beta):
+    eta = np.minimum(model.x @ beta, LARGEST_LOG_MEAN)
+    return _kernel(y, eta, model.s * np.exp(eta), phi) - (beta * (model.ridge @ beta)).sum(axis=0) / 2
