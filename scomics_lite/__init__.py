@@ -13,12 +13,32 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-_SUBMODULES = ("course", "datasets", "glm", "negative_binomial", "normalization", "plots", "simulate", "validation")
+_SUBMODULES = (
+    "course",
+    "datasets",
+    "dispersion",
+    "glm",
+    "negative_binomial",
+    "normalization",
+    "plots",
+    "simulate",
+    "validation",
+)
 
 __all__ = ["__version__", *_SUBMODULES]
 
 if TYPE_CHECKING:  # what editors and type checkers read; at run time __getattr__ below does it
-    from scomics_lite import course, datasets, glm, negative_binomial, normalization, plots, simulate, validation  # noqa: F401
+    from scomics_lite import (  # noqa: F401
+        course,
+        datasets,
+        dispersion,
+        glm,
+        negative_binomial,
+        normalization,
+        plots,
+        simulate,
+        validation,
+    )
 
 
 def __getattr__(name):
