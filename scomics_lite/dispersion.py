@@ -1,0 +1,441 @@
+"""Dispersions: how much more than Poisson the counts of a gene vary between replicates.
+
+The model is that of `scomics_lite.glm`: Y_ig ~ NB(mu_ig, phi_g), with Var Y = mu + phi mu^2. Three replicates are too
+few for a gene to tell its phi alone, so genes share (Love, Huber and Anders 2014):
+
+    gene-wise   the phi of the highest Cox-Reid adjusted profile likelihood, from the gene's own counts
+    trended     a function of the mean count, fitted through the gene-wise ones
+    map         the maximum a posteriori: the same likelihood, with ln phi ~ N(ln trended, prior variance)
+    final       map, but gene-wise where that lies so far above the trend that the prior would hide it
+
+`estimate` does all four by the conventions of DESeq2 1.38; `maximum_likelihood` goes to the exact maximum.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from scipy.special import gammaln
+
+from scomics_lite import glm
+from scomics_lite import trend as trends
+from scomics_lite.profile_likelihood import BLOCK, MAX_EVALUATIONS, Profile, best_on_grid, climb, maximise
+from scomics_lite.validation import Counts, InputError, check_counts, did_you_mean
+
+TRENDS = ("parametric", "mean")
+MINIMUM = 1e-8  # the smallest dispersion, DESeq2's; its search goes on to a tenth of it
+LEAST_MEAN = 0.5  # DESeq2's: smaller means count as this, as they do inside glm.fit
+OUTLIER_SD = 2  # standard deviations above the trend
+
+
+@dataclass(frozen=True, repr=False)
+class Dispersions:
+    """Dispersions of all genes, NaN (and no outlier) for those without a count.
+
+    Attributes
+    ----------
+    genes : Index, shape (g,)
+    base_mean : ndarray, shape (g,)
+        Mean of the normalized counts, which the trend is a function of.
+    genewise, trended, map, final : ndarray, shape (g,)
+        See `scomics_lite.dispersion`.
+    outlier : ndarray of bool, shape (g,)
+        Genes that keep their gene-wise estimate.
+    trend : ParametricTrend or MeanTrend
+        The fitted function; call it with means to get dispersions.
+    residual_variance : float
+        Of ln(gene-wise / trended), by the median absolute deviation.
+    prior_variance : float
+        Of the true ln dispersions around the trend.
+    """
+
+    genes: pd.Index
+    base_mean: np.ndarray
+    genewise: np.ndarray
+    trended: np.ndarray
+    map: np.ndarray
+    final: np.ndarray
+    outlier: np.ndarray
+    trend: trends.ParametricTrend | trends.MeanTrend
+    residual_variance: float
+    prior_variance: float
+
+    def __repr__(self):
+        estimated = self.final[np.isfinite(self.final)]
+        return (
+            f"Dispersions of {len(estimated):,} of {len(self.genes):,} genes: median {np.median(estimated):.3g}, "
+            f"{self.outlier.sum():,} outliers; {self.trend}; prior variance {self.prior_variance:.3g}"
+        )
+
+    def to_frame(self):
+        """Give the columns base_mean, genewise, trended, map, final and outlier, indexed by gene."""
+        names = ("base_mean", "genewise", "trended", "map", "final", "outlier")
+        return pd.DataFrame({name: getattr(self, name) for name in names}, index=self.genes)
+
+
+def estimate(counts, design, size_factors, *, trend="parametric", prior_variance=None, layer=None):
+    """Estimate the dispersion of every gene, alone and with the help of the others, as DESeq2 1.38 does.
+
+    Means come first: where the design only tells groups apart they are the groups' (`design` has as many different rows
+    as columns), otherwise those of a regression (`scomics_lite.glm.fit`) at the `moments` dispersions. Means below 0.5
+    count as 0.5. From there ln phi climbs the adjusted profile likelihood by gradient steps with Armijo's rule and
+    stops, as DESeq2 does, where a step gains less than 1e-6: close to the maximum, not on it. A gene that has not
+    arrived after 100 evaluations takes the best point of a grid; one whose start is already as good as one part in a
+    million stays there. So the numbers are DESeq2's; `maximum_likelihood` has the exact maxima.
+
+    Parameters
+    ----------
+    counts : array_like, sparse, DataFrame or AnnData, shape (n, g)
+        Raw counts, samples or cells in rows. Sparse counts are made dense a block of genes at a time.
+    design : DataFrame or array_like, shape (n, p)
+        As for `scomics_lite.glm.fit`; with fewer columns than samples.
+    size_factors : array_like, shape (n,)
+        Positive.
+    trend : str
+        ``"parametric"``, DESeq2's default: a0 + a1 / mean, fitted to the genes with at least 1e-6, a hundred times the
+        minimum. ``"mean"``: one dispersion for all genes.
+    prior_variance : float, optional
+        Variance of the true ln dispersions around the trend. When not given, `scomics_lite.trend.prior_variance`
+        estimates it; with 3 residual degrees of freedom or fewer DESeq2's own value comes from random numbers, and the
+        same results need that value here.
+    layer : str, optional
+        Layer of an AnnData that holds the counts.
+
+    Returns
+    -------
+    Dispersions
+
+    Raises
+    ------
+    InputError
+        If samples and coefficients are as many (nothing is left to measure variation by), if no gene varies more than
+        Poisson counts do, or if the parametric trend does not fit.
+
+    Examples
+    --------
+    >>> from scomics_lite import simulate
+    >>> adata = simulate.bulk_counts(["A"] * 6 + ["B"] * 6, 300, dispersion=0.1, library_sizes=1e5, rng=1)
+    >>> design = pd.DataFrame({"Intercept": 1.0, "B": [0] * 6 + [1] * 6}, index=adata.obs_names)
+    >>> found = estimate(adata, design, adata.obs["size_factor"])
+    >>> found.genewise.round(2)[:4]
+    array([0.18, 0.21, 0.  , 0.11])
+    >>> found.final.round(2)[:4]
+    array([0.14, 0.16, 0.15, 0.11])
+    """
+    if trend not in TRENDS:
+        raise InputError(f"there is no trend {trend!r}; {did_you_mean(trend, TRENDS)}")
+    if prior_variance is not None and not (np.isfinite(prior_variance) and prior_variance > 0):
+        raise InputError(f"prior_variance must be positive, got {prior_variance}")
+    means = _Means.fit(check_counts(counts, layer=layer), design, size_factors)
+    genewise = _genewise(means)
+    curve = _fit_trend(trend, means.base_mean, genewise)
+    trended = curve(means.base_mean)
+    log_residuals = np.log(genewise / trended)
+    informative = log_residuals[genewise >= 100 * MINIMUM]
+    residual_variance = trends.residual_variance(informative)
+    if prior_variance is None:
+        prior_variance = trends.prior_variance(informative, means.residual_df)
+    shrunken = _maximum_a_posteriori(means, genewise, trended, prior_variance)
+    outlier = log_residuals > OUTLIER_SD * np.sqrt(residual_variance)
+    return Dispersions(
+        genes=means.counts.genes,
+        base_mean=np.nan_to_num(means.base_mean),
+        genewise=genewise,
+        trended=trended,
+        map=shrunken,
+        final=np.where(outlier, genewise, shrunken),
+        outlier=outlier,
+        trend=curve,
+        residual_variance=residual_variance,
+        prior_variance=float(prior_variance),
+    )
+
+
+def moments(counts, size_factors, design=None):
+    """Estimate dispersions from variances: what is left of them beyond Poisson, over the squared mean.
+
+    Without a design, with q = y / s, its mean m and variance v over all samples (Anders and Huber 2010, eq. 8):
+
+        phi = (v - m mean(1 / s)) / m^2
+
+    With a design, around the least-squares means mu of q, at least 1, with n - p degrees of freedom:
+
+        phi = sum over samples of ((q - mu)^2 - mu) / mu^2 / (n - p), at least 0
+
+    DESeq2 starts from the smaller of the two.
+
+    Parameters
+    ----------
+    counts : array_like, sparse or DataFrame, shape (n, g)
+        Raw counts, of one gene or more.
+    size_factors : array_like, shape (n,)
+        Positive.
+    design : DataFrame or array_like, shape (n, p), optional
+        With fewer columns than samples.
+
+    Returns
+    -------
+    ndarray, shape (g,)
+        Without a design below zero where a gene varies less than Poisson counts would; NaN for genes without a count.
+
+    Examples
+    --------
+    >>> moments([[4, 5], [16, 5]], [1.0, 1.0])
+    array([ 0.62, -0.2 ])
+    """
+    counts = _some_genes(counts)
+    s = glm._check_size_factors(size_factors, counts.samples)
+    x = None if design is None else _check_design(design, counts.samples)
+    dispersions = np.full(len(counts.genes), np.nan)
+    for genes in _blocks(np.flatnonzero(counts.positive_samples()), len(s)):
+        q = glm._dense(counts, genes) / s[:, None]
+        dispersions[genes] = _overall_moments(q, s) if x is None else _residual_moments(q, x)
+    return dispersions
+
+
+def maximum_likelihood(counts, mean, design, *, cox_reid=True):
+    """Find the dispersion of every gene at the exact maximum of its (adjusted) profile likelihood.
+
+    Parameters
+    ----------
+    counts : array_like, sparse or DataFrame, shape (n, g)
+        Raw counts, of one gene or more.
+    mean : array_like, shape (n, g)
+        Fitted means, positive, as in ``glm.fit(...).mean``. They are held fixed.
+    design : DataFrame or array_like, shape (n, p)
+        What the means were fitted with.
+    cox_reid : bool
+        Whether to adjust for the fitting of the means (Cox and Reid 1987); the plain maximum is biased downwards.
+
+    Returns
+    -------
+    ndarray, shape (g,)
+        Between 1e-8 and the larger of 10 and n, as in `estimate`; NaN for genes without a count.
+
+    Examples
+    --------
+    >>> counts = [[4], [16], [10], [30]]
+    >>> design, mean = np.ones((4, 1)), np.full((4, 1), 15.0)
+    >>> maximum_likelihood(counts, mean, design, cox_reid=False).round(3)
+    array([0.375])
+    >>> maximum_likelihood(counts, mean, design).round(3)
+    array([0.508])
+    """
+    counts, mean, x = _check_means(counts, mean, design)
+    dispersions = np.full(len(counts.genes), np.nan)
+    products = Profile.products_of(x) if cox_reid else None
+    low, high = np.log(MINIMUM), np.log(_maximum(len(x)))
+    for genes in _blocks(np.flatnonzero(counts.positive_samples()), len(x)):
+        profile = Profile(glm._dense(counts, genes).T, mean[:, genes].T, products)
+        dispersions[genes] = np.exp(maximise(profile, low, high))
+    return dispersions
+
+
+def cox_reid_profile(counts, mean, design, dispersions):
+    """Compute the Cox-Reid adjusted profile log likelihood (see `scomics_lite.profile_likelihood`).
+
+    Parameters
+    ----------
+    counts : array_like, sparse or DataFrame, shape (n, g)
+        Raw counts, of one gene or more.
+    mean : array_like, shape (n, g)
+        Fitted means, positive, as in ``glm.fit(...).mean``. They are held fixed.
+    design : DataFrame or array_like, shape (n, p)
+        What the means were fitted with.
+    dispersions : float or array_like, shape (g,) or (g, k)
+        phi, positive; one or k for each gene.
+
+    Returns
+    -------
+    ndarray, shape (g,) or (g, k)
+        Natural logarithms; all terms of the negative binomial likelihood included.
+
+    Examples
+    --------
+    >>> counts = [[4], [16], [10], [30]]
+    >>> cox_reid_profile(counts, np.full((4, 1), 15.0), np.ones((4, 1)), [[0.1, 0.4, 1.6]]).round(3)
+    array([[-17.183, -15.372, -16.128]])
+    """
+    counts, mean, x = _check_means(counts, mean, design)
+    g = len(counts.genes)
+    phi = np.asarray(dispersions, dtype=float)
+    phi = np.broadcast_to(phi, (g,)) if phi.ndim == 0 else phi
+    if phi.ndim > 2 or len(phi) != g:
+        raise InputError(f"{g} genes need dispersions of shape ({g},) or ({g}, k), got {phi.shape}")
+    if not (np.isfinite(phi) & (phi > 0)).all():
+        raise InputError("dispersions must be positive and finite; 1e-8 is as good as Poisson")
+    values = np.empty((g, phi[0].size))
+    for genes in _blocks(np.arange(g), len(x)):
+        profile = Profile(glm._dense(counts, genes).T, mean[:, genes].T, Profile.products_of(x))
+        constant = (profile.y * np.log(profile.mu) - gammaln(profile.y + 1)).sum(axis=1)
+        for column in range(values.shape[1]):
+            values[genes, column] = constant + profile.value(np.log(phi.reshape(g, -1)[genes, column]))
+    return values.reshape(phi.shape)
+
+
+# --- means and moments ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Means:
+    """Means of all genes, kept as coefficients: those of many cells would fill the memory."""
+
+    counts: Counts
+    x: np.ndarray  # (n, p)
+    s: np.ndarray  # (n,)
+    base_mean: np.ndarray  # (g,), NaN for genes without a count
+    start: np.ndarray  # (g,): the moments' dispersions
+    coefficients: np.ndarray  # (p, g)
+    log_link: bool
+
+    @classmethod
+    def fit(cls, counts, design, size_factors):
+        s = glm._check_size_factors(size_factors, counts.samples)
+        x = _check_design(design, counts.samples)
+        counted = np.flatnonzero(counts.positive_samples())
+        base_mean, start = np.full((2, len(counts.genes)), np.nan)
+        coefficients = np.full((x.shape[1], len(counts.genes)), np.nan)
+        for genes in _blocks(counted, len(s)):
+            q = glm._dense(counts, genes) / s[:, None]
+            base_mean[genes] = q.mean(axis=0)
+            start[genes] = np.minimum(_overall_moments(q, s), _residual_moments(q, x))
+            coefficients[:, genes] = np.linalg.lstsq(x, q, rcond=None)[0]
+        start = np.clip(start, MINIMUM, _maximum(len(s)))
+        log_link = len(np.unique(x, axis=0)) != x.shape[1]
+        if log_link:
+            coefficients = glm.fit(counts, design, s, start).coefficients.T
+        return cls(counts, x, s, base_mean, start, coefficients, log_link)
+
+    @property
+    def residual_df(self):
+        return self.x.shape[0] - self.x.shape[1]
+
+    @property
+    def counted(self):
+        """Positions of the genes with means."""
+        return np.flatnonzero(np.isfinite(self.coefficients).all(axis=0))
+
+    def profiles(self):
+        """Yield block after block of genes and their profile."""
+        products = Profile.products_of(self.x)
+        for genes in _blocks(self.counted, len(self.s)):
+            relative = self.x @ self.coefficients[:, genes]
+            mu = self.s[:, None] * (np.exp(relative) if self.log_link else relative)
+            y = glm._dense(self.counts, genes)
+            yield genes, Profile(y.T.copy(), np.maximum(mu, LEAST_MEAN).T.copy(), products)
+
+
+def _overall_moments(q, s):
+    mean = q.mean(axis=0)
+    return (q.var(axis=0, ddof=1) - mean * (1 / s).mean()) / mean**2
+
+
+def _residual_moments(q, x):
+    mu = np.maximum(x @ np.linalg.lstsq(x, q, rcond=None)[0], 1)
+    return np.maximum((((q - mu) ** 2 - mu) / mu**2).sum(axis=0) / (len(q) - x.shape[1]), 0)
+
+
+# --- the four estimates -----------------------------------------------------------------------------------------------
+
+
+def _genewise(means):
+    """Climb from the moments; keep the start where that gains next to nothing, use the grid where it never arrives."""
+    genewise = np.full(len(means.start), np.nan)
+    high = _maximum(len(means.s))
+    for genes, profile in means.profiles():
+        start = means.start[genes]
+        log_phi, height, first_height, evaluations = climb(profile, np.log(start), np.log(MINIMUM / 10))
+        phi = np.minimum(np.exp(log_phi), high)
+        phi = np.where(height < first_height + np.abs(first_height) / 1e6, start, phi)
+        again = ((evaluations == MAX_EVALUATIONS) | (evaluations == 1)) & (phi > 10 * MINIMUM)
+        genewise[genes] = np.clip(_grid_where(again, profile, phi, high), MINIMUM, high)
+    return genewise
+
+
+def _maximum_a_posteriori(means, genewise, trended, prior_variance):
+    """Climb the posterior from the gene-wise estimate, or from the trend where that lies ten times as high."""
+    shrunken = np.full(len(genewise), np.nan)
+    high = _maximum(len(means.s))
+    for genes, likelihood in means.profiles():
+        profile = replace(likelihood, center=np.log(trended[genes]), variance=prior_variance)
+        start = np.where(genewise[genes] > 0.1 * trended[genes], genewise[genes], trended[genes])
+        log_phi, _, _, evaluations = climb(profile, np.log(start), np.log(MINIMUM / 10))
+        phi = _grid_where(evaluations == MAX_EVALUATIONS, profile, np.exp(log_phi), high)
+        shrunken[genes] = np.clip(phi, MINIMUM, high)
+    return shrunken
+
+
+def _grid_where(again, profile, phi, high):
+    """Replace some dispersions by the best on a grid."""
+    if not again.any():
+        return phi
+    phi = phi.copy()
+    phi[again] = np.exp(best_on_grid(profile.take(again), np.log(MINIMUM), np.log(high)))
+    return phi
+
+
+def _fit_trend(kind, base_mean, genewise):
+    """Fit the trend to the genes that clearly vary more than Poisson counts."""
+    if not (genewise >= 100 * MINIMUM).any():
+        raise InputError(
+            f"none of {np.isfinite(genewise).sum():,} genes varies more than Poisson counts would, so there is no "
+            "dispersion to estimate: are these technical replicates? glm.fit takes dispersions=0 for Poisson"
+        )
+    if kind == "mean":
+        return trends.mean(genewise[genewise > 10 * MINIMUM])
+    clear = genewise > 100 * MINIMUM
+    return trends.parametric(base_mean[clear], genewise[clear])
+
+
+def _maximum(n):
+    """Give the largest dispersion for n samples, DESeq2's."""
+    return max(10.0, n)
+
+
+def _blocks(genes, n):
+    """Cut the genes into blocks whose arrays stay in the processor's cache."""
+    size = max(1, BLOCK // n)
+    yield from (genes[first : first + size] for first in range(0, len(genes), size))
+
+
+# --- checking ---------------------------------------------------------------------------------------------------------
+
+
+def _check_design(design, samples):
+    """Give the design as an array (n, p) with n > p."""
+    x = glm._check_design(design, samples).to_numpy(float)
+    n, p = x.shape
+    if p >= n:
+        raise InputError(
+            f"{n} samples and {p} coefficients leave no residual degree of freedom, and nothing to measure variation "
+            "by: replicates are needed, or a design with fewer columns"
+        )
+    return x
+
+
+def _some_genes(counts):
+    """Read counts of a few genes, where a sample may well have none: check_counts would call it empty."""
+    matrix = sparse.csr_array(counts) if sparse.issparse(counts) else np.asarray(counts, dtype=float)
+    if matrix.ndim != 2:
+        raise InputError(f"counts must be samples x genes, got shape {matrix.shape}; one gene is counts[:, [0]]")
+    values = matrix.data if sparse.issparse(matrix) else matrix
+    if not (np.isfinite(values) & (values >= 0)).all():
+        raise InputError("counts must be finite and not negative")
+    frame = counts if isinstance(counts, pd.DataFrame) else pd.DataFrame(index=range(matrix.shape[0]))
+    genes = counts.columns if isinstance(counts, pd.DataFrame) else pd.RangeIndex(matrix.shape[1])
+    return Counts(matrix, frame.index, genes)
+
+
+def _check_means(counts, mean, design):
+    counts = _some_genes(counts)
+    x = _check_design(design, counts.samples)
+    mean = np.asarray(mean, dtype=float)
+    shape = (len(counts.samples), len(counts.genes))
+    if mean.shape != shape:
+        raise InputError(f"the means must have the shape of the counts, {shape}; got {mean.shape}")
+    bad = ~(np.isfinite(mean) & (mean > 0)) & (counts.positive_samples() > 0)
+    if bad.any():
+        gene = counts.genes[np.argmax(bad.any(axis=0))]
+        raise InputError(f"means must be positive and finite; gene {gene!r} has others. Is it all zero, or not fitted?")
+    return counts, mean, x

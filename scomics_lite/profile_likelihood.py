@@ -1,0 +1,289 @@
+"""The Cox-Reid adjusted profile likelihood of the dispersion, for many genes at once, and ways to climb it.
+
+With the means mu held at their estimates the log likelihood of phi, for one gene with size k = 1 / phi, is
+
+    l(phi) = sum over samples of ln G(y + k) - ln G(k) - y ln(mu + k) - k ln(1 + mu / k)           G: gamma function
+
+and terms without phi. Its maximum is biased downwards, because the means are fitted to the same counts. Cox and Reid
+(1987) subtract half the logarithm of the information on the coefficients:
+
+    l(phi) - 1/2 ln det X'WX,   W = diag(mu / (1 + phi mu))
+
+All of this is a function of ln phi here, so that phi stays positive. Inside this module genes stand in rows: a search
+drops those that are done.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+BLOCK = 65_536  # counts worked on together: the dozen arrays of a block stay in the processor's cache
+HIGHEST, LOWEST = 10.0, -30.0  # no search leaves this range of ln phi
+MAX_EVALUATIONS = 100  # of one climb
+LEAST_RISE = 1e-6  # in log likelihood: DESeq2's climb ends with a step that gains less
+_STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360)  # B_2m / (2m (2m - 1))
+_SHIFT = 7  # six terms of Stirling's series are good to 1e-12 from here on
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The function to maximise, for b genes: the adjusted profile log likelihood, and a log-normal prior if any.
+
+    Attributes
+    ----------
+    y, mu : ndarray, shape (b, n)
+        Counts and their means.
+    products : ndarray, shape (n, p * p), or None
+        x_ij x_ik for all pairs of columns of the design; None leaves the adjustment out.
+    center : ndarray, shape (b,), or None
+        Mean of ln phi under the prior; None for no prior.
+    variance : float
+        Of ln phi under the prior.
+    """
+
+    y: np.ndarray
+    mu: np.ndarray
+    products: np.ndarray | None
+    center: np.ndarray | None = None
+    variance: float = 1.0
+
+    @staticmethod
+    def products_of(x):
+        """Pairwise products of the columns of a design x (n, p), shape (n, p * p)."""
+        return (x[:, :, None] * x[:, None, :]).reshape(len(x), -1)
+
+    def take(self, rows):
+        """Give the profile of some of the genes."""
+        center = None if self.center is None else self.center[rows]
+        return Profile(self.y[rows], self.mu[rows], self.products, center, self.variance)
+
+    def value(self, log_phi):
+        """Height at ln phi, shape (b,)."""
+        return self.derivatives(log_phi, order=0)[0]
+
+    def derivatives(self, log_phi, order=1):
+        """Height and its first derivatives with respect to ln phi, up to the second; a list of arrays (b,)."""
+        phi = np.exp(log_phi)
+        terms = _likelihood(self.y, self.mu, phi, order)
+        if self.products is not None:
+            terms = [a + b for a, b in zip(terms, _adjustment(self.mu, phi, self.products, order), strict=True)]
+        if self.center is not None:
+            away = log_phi - self.center
+            prior = [-(away**2) / (2 * self.variance), -away / self.variance, np.full_like(away, -1 / self.variance)]
+            terms = [a + b for a, b in zip(terms, prior[: order + 1], strict=True)]
+        return terms
+
+
+# --- searches ---------------------------------------------------------------------------------------------------------
+
+
+def climb(profile, start, lowest):
+    """Climb by gradient steps with Armijo's rule, until a step gains less than 1e-6, as DESeq2 does.
+
+    A step of length kappa times the slope is taken if it gains at least 1e-4 of what the slope promises; otherwise
+    kappa is halved. After a step taken kappa grows by a tenth, up to 1, and after every fifth it is halved.
+
+    Parameters
+    ----------
+    profile : Profile
+    start : ndarray, shape (b,)
+        ln phi.
+    lowest : float
+        Where a gene that has stepped below this ln phi is left.
+
+    Returns
+    -------
+    log_phi, height : ndarray, shape (b,)
+    first_height : ndarray, shape (b,)
+        At the start.
+    evaluations : ndarray of int, shape (b,)
+        100 for a gene that did not arrive.
+    """
+    log_phi, evaluations = start.copy(), np.zeros(len(start), dtype=int)
+    height, slope = profile.derivatives(start)
+    first_height = height.copy()
+    kappa, taken = np.ones(len(start)), np.zeros(len(start), dtype=int)
+    running = np.arange(len(start))
+    for _ in range(MAX_EVALUATIONS):
+        evaluations[running] += 1
+        at, uphill, old = log_phi[running], slope[running], height[running]
+        step = _within_range(at, kappa[running], uphill)
+        new_height, new_slope = profile.derivatives(at + step * uphill)
+        accepted = new_height >= old + 1e-4 * step * uphill**2
+        rows = running[accepted]
+        log_phi[rows] = (at + step * uphill)[accepted]
+        arrived = accepted & (new_height - old < LEAST_RISE)
+        lost = accepted & ~arrived & (log_phi[running] < lowest)  # heading for zero: its old height stands
+        kept = running[accepted & ~lost]
+        height[kept], slope[kept] = new_height[accepted & ~lost], new_slope[accepted & ~lost]
+        taken[rows] += 1
+        kappa[rows] = np.where(taken[rows] % 5 == 0, 0.5, 1.0) * np.minimum(1.1 * step[accepted], 1)
+        kappa[running[~accepted]] = step[~accepted] / 2
+        stay = ~(arrived | lost)
+        if not stay.any():
+            break
+        running, profile = running[stay], profile if stay.all() else profile.take(stay)
+    return log_phi, height, first_height, evaluations
+
+
+def _within_range(at, kappa, slope):
+    """Shorten steps that would leave the range of ln phi."""
+    goal = np.clip(at + kappa * slope, LOWEST, HIGHEST)
+    outside = goal != at + kappa * slope
+    return np.where(outside, (goal - at) / np.where(outside, slope, 1), kappa)
+
+
+def best_on_grid(profile, low, high):
+    """Find the best of 20 values of ln phi, then of 20 around it, one coarse step to either side, as DESeq2 does.
+
+    Parameters
+    ----------
+    profile : Profile
+    low, high : float
+        ln phi at the ends of the first grid.
+
+    Returns
+    -------
+    ndarray, shape (b,)
+    """
+    coarse = np.linspace(low, high, 20)
+    best = _best(profile, np.broadcast_to(coarse[:, None], (20, len(profile.y))))
+    width = coarse[1] - coarse[0]
+    return _best(profile, best + np.linspace(-width, width, 20)[:, None])
+
+
+def _best(profile, candidates):
+    """Choose the highest of the candidates, shape (k, b), for each gene."""
+    heights = np.array([profile.value(row) for row in candidates])
+    return np.take_along_axis(candidates, heights.argmax(axis=0)[None], axis=0)[0]
+
+
+def maximise(profile, low, high):
+    """Find the highest point between two values of ln phi: Newton's method from the best of 13 points.
+
+    Where the height curves upwards, or a step is longer than 2, it is 2 in the direction of the slope; a step that
+    loses height is cut to a third.
+
+    Parameters
+    ----------
+    profile : Profile
+    low, high : float
+        ln phi.
+
+    Returns
+    -------
+    ndarray, shape (b,)
+        `low` or `high` where the height still rises there.
+    """
+    b = len(profile.y)
+    log_phi = _best(profile, np.broadcast_to(np.linspace(low, high, 13)[:, None], (13, b)))
+    height, slope, curvature = profile.derivatives(log_phi, order=2)
+    shorter, running = np.ones(b), np.arange(b)
+    for _ in range(MAX_EVALUATIONS):
+        step = np.sign(slope[running]) * 2
+        concave = curvature[running] < 0
+        step[concave] = np.clip(-slope[running][concave] / curvature[running][concave], -2, 2)
+        new = np.clip(log_phi[running] + shorter[running] * step, low, high)
+        found = profile.derivatives(new, order=2)
+        better = found[0] >= height[running]
+        moved = np.abs(new - log_phi[running])
+        rows = running[better]
+        log_phi[rows], shorter[rows] = new[better], 1.0
+        height[rows], slope[rows], curvature[rows] = (values[better] for values in found)
+        shorter[running[~better]] /= 3
+        stay = moved > np.where(better, 1e-7, 1e-10)  # Newton's steps square their error: after 1e-7 it is 1e-14
+        if not stay.any():
+            break
+        running, profile = running[stay], profile if stay.all() else profile.take(stay)
+    return log_phi
+
+
+# --- the terms --------------------------------------------------------------------------------------------------------
+
+
+def _likelihood(y, mu, phi, order):
+    """l(phi) and its derivatives with respect to ln phi, a list of arrays (b,); exact down to the Poisson limit.
+
+    y ln k cancels between the gamma functions and y ln(mu + k), and is left out of both.
+    """
+    k, phi = 1 / phi[:, None], phi[:, None]
+    log_mu, away = np.log1p(phi * mu), (mu - y) / (k + mu)
+    gamma = _gamma_ratio(y, k, order)
+    terms = [(gamma[0] - (y + k) * log_mu).sum(axis=1)]
+    if order >= 1:
+        d1 = (gamma[1] - log_mu + away).sum(axis=1)  # d l / d k
+        terms.append(-k[:, 0] * d1)
+    if order >= 2:
+        d2 = (gamma[2] + (phi * mu - away) / (k + mu)).sum(axis=1)
+        terms.append(k[:, 0] ** 2 * d2 + k[:, 0] * d1)
+    return terms
+
+
+def _gamma_ratio(y, k, order):
+    """Compute ln G(y + k) - ln G(k) - y ln k and its first derivatives with respect to k, without those of y ln k.
+
+    G(z) = G(z + 7) / (z (z + 1) ... (z + 6)), and Stirling's series for G(z + 7). Differences are formed before they
+    cancel: at k = 1e9 the two logarithms alone have lost all digits.
+    """
+    z = y + k
+    rising_z, rising_k = _rising(z, order), _rising(k, order)
+    z7, k7 = z + _SHIFT, k + _SHIFT
+    series_z, series_k = _stirling(z7, order), _stirling(k7, order)
+    log_ratio = np.log1p(y / k7)
+    value = np.log(rising_k[0] / rising_z[0]) + (z7 - 0.5) * log_ratio - y + y * np.log1p(_SHIFT / k)
+    terms = [value + series_z[0] - series_k[0]]
+    if order >= 1:
+        d1 = log_ratio - 0.5 / z7 + 0.5 / k7 + series_z[1] - series_k[1]
+        terms.append(d1 + rising_k[1] - rising_z[1])
+    if order >= 2:
+        d2 = 1 / z7 - 1 / k7 + 0.5 / z7**2 - 0.5 / k7**2 + series_z[2] - series_k[2]
+        terms.append(d2 + rising_k[2] - rising_z[2])
+    return terms
+
+
+def _rising(z, order):
+    """P = z (z + 1) ... (z + 6), then the derivatives of ln P."""
+    p, d1, d2 = z.copy(), np.ones_like(z), np.zeros_like(z)
+    for i in range(1, _SHIFT):
+        factor = z + i
+        if order >= 2:
+            d2 = d2 * factor + 2 * d1
+        if order >= 1:
+            d1 = d1 * factor + p
+        p = p * factor
+    return [p, d1 / p, d2 / p - (d1 / p) ** 2][: order + 1]
+
+
+def _stirling(z, order):
+    """Sum the series 1/(12 z) - 1/(360 z^3) + ... of ln G, and its derivatives."""
+    v = 1 / z
+    series = []
+    for derivative in range(order + 1):
+        total = np.zeros_like(z)
+        for m in reversed(range(len(_STIRLING))):
+            power = 2 * m + 1
+            factor = (1, -power, power * (power + 1))[derivative]
+            total = total * v**2 + factor * _STIRLING[m]
+        series.append(total * v ** (1 + derivative))
+    return series
+
+
+def _adjustment(mu, phi, products, order):
+    """-1/2 ln det X'WX and its derivatives with respect to ln phi, a list of arrays (b,)."""
+    w = mu / (1 + phi[:, None] * mu)  # dw/dphi = -w^2
+
+    def cross(weights):
+        p = round(products.shape[1] ** 0.5)
+        return (weights @ products).reshape(-1, p, p)
+
+    information = cross(w)
+    terms = [-0.5 * np.linalg.slogdet(information)[1]]
+    if order >= 1:
+        change = np.linalg.solve(information, cross(w**2))
+        d1 = 0.5 * np.trace(change, axis1=1, axis2=2)
+        terms.append(phi * d1)
+    if order >= 2:
+        second = np.linalg.solve(information, cross(w**3))
+        d2 = 0.5 * np.einsum("bij,bji->b", change, change) - np.trace(second, axis1=1, axis2=2)
+        terms.append(phi**2 * d2 + phi * d1)
+    return terms
