@@ -185,7 +185,8 @@ def maximise(profile, low, high):
         step[concave] = np.clip(-slope[running][concave] / curvature[running][concave], -2, 2)
         new = np.clip(log_phi[running] + shorter[running] * step, low, high)
         found = profile.derivatives(new, order=2)
-        better = found[0] >= height[running]
+        old = height[running]
+        better = found[0] >= old - 1e-13 * (1 + np.abs(old))  # what rounding takes is no loss
         moved = np.abs(new - log_phi[running])
         rows = running[better]
         log_phi[rows], shorter[rows] = new[better], 1.0

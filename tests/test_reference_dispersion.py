@@ -1,0 +1,166 @@
+"""Dispersions of real data sets, against DESeq2.
+
+The tables come from R 4.2.2 with DESeq2 1.38.3 (17 digits; MANIFEST.json beside them has the calls). They and the data
+stay outside the repository: where SCOMICS_LITE_REFERENCE and SCOMICS_LITE_DATA do not name their folders, these tests
+are skipped. DESeq2's size factors are given. Of pickrell the tables without replacement of outliers are used.
+
+What is promised: gene-wise within 1e-4 for 99% of the genes, trended and MAP within 1e-3. What is measured (largest
+relative difference, genes at the smallest dispersion aside): pasilla 5e-7, 2e-10, 3e-6; airway 4e-11, 3e-14, 1e-5, its
+prior variance given; pickrell 1e-14 for all genes but one (see below), whose other value moves the trend by 3e-4.
+"""
+
+import os
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from scomics_lite import datasets, dispersion, trend
+
+FOLDERS = ("SCOMICS_LITE_DATA", "SCOMICS_LITE_REFERENCE")
+pytestmark = pytest.mark.skipif(
+    not all(os.environ.get(name) for name in FOLDERS), reason=f"{' and '.join(FOLDERS)} name no folders"
+)
+TABLES = {"pasilla": "deseq2_disp", "airway": "deseq2_disp", "pickrell": "deseq2_disp_noreplace"}
+AIRWAY_PRIOR_VARIANCE = 0.528528528528528  # from DESeq2's random numbers (m - p = 3)
+ON_THE_EDGE = {"pickrell": 1}  # genes that rounding sends another way, see test_the_gene_that_differs
+every_set = pytest.mark.parametrize("name", TABLES)
+
+
+@cache
+def table(name, file):
+    folder = Path(os.environ["SCOMICS_LITE_REFERENCE"]) / "de" / name
+    return pd.read_csv(folder / f"{file}.tsv.gz", sep="\t", index_col=0)
+
+
+@cache
+def inputs(name):
+    """Counts (n, g), the design and DESeq2's size factors, samples in the order of the tables."""
+    adata = datasets.load(name, progress=False)
+    size_factors = table(name, "deseq2_size_factors")["ratio"]
+    matrix = adata.X.toarray() if sparse.issparse(adata.X) else adata.X
+    counts = pd.DataFrame(matrix, index=adata.obs_names, columns=adata.var_names).loc[size_factors.index]
+    return counts, table(name, "design").loc[size_factors.index], size_factors.to_numpy()
+
+
+@cache
+def estimates(name, kind="parametric"):
+    prior_variance = AIRWAY_PRIOR_VARIANCE if name == "airway" else None
+    return dispersion.estimate(*inputs(name), trend=kind, prior_variance=prior_variance)
+
+
+def settings(name, file=None):
+    values = table(name, f"{file or TABLES[name]}_fit")["value"]
+    return {key: float(value) for key, value in values.items() if key != "fitType"}
+
+
+def differences(ours, theirs):
+    """Relative differences of the genes that are not at the smallest dispersion, where DESeq2's digits are noise."""
+    assert (np.isnan(ours) == theirs.isna().to_numpy()).all()
+    clear = (theirs > 1e-7).to_numpy()
+    return np.abs(ours[clear] / theirs.to_numpy()[clear] - 1)
+
+
+@every_set
+def test_genewise(name):
+    found = differences(estimates(name).genewise, table(name, TABLES[name])["dispGeneEst"])
+    assert (found > 1e-4).sum() == ON_THE_EDGE.get(name, 0)
+    assert np.median(found) < 1e-12
+    at_minimum = table(name, TABLES[name])["dispGeneEst"] <= 1e-7
+    assert estimates(name).genewise[at_minimum].max() < (1e-3 if name in ON_THE_EDGE else 1e-7)
+
+
+@every_set
+def test_trended_and_map(name):
+    theirs = table(name, TABLES[name])
+    assert differences(estimates(name).trended, theirs["dispFit"]).max() < (1e-3 if name in ON_THE_EDGE else 1e-9)
+    for ours, column in (("map", "dispMAP"), ("final", "dispersion")):
+        found = differences(getattr(estimates(name), ours), theirs[column])
+        assert (found <= 1e-3).mean() > 0.999
+        assert found.max() < (5e-3 if name in ON_THE_EDGE else 2e-5)
+
+
+@every_set
+def test_outliers(name):
+    theirs = table(name, TABLES[name])["dispOutlier"].astype(str).str.upper() == "TRUE"
+    assert (estimates(name).outlier == theirs).all()
+
+
+@every_set
+def test_trend_and_prior(name):
+    ours, theirs = estimates(name), settings(name)
+    rtol = 1e-3 if name in ON_THE_EDGE else 1e-9
+    found = (ours.trend.asymptotic, ours.trend.extra_poisson, ours.residual_variance, ours.prior_variance)
+    names = ("asymptDisp", "extraPois", "varLogDispEsts", "dispPriorVar")
+    np.testing.assert_allclose(found, [theirs[key] for key in names], rtol=rtol)
+
+
+@every_set
+def test_trend_and_prior_of_deseq2_s_genewise_estimates(name):
+    theirs = table(name, TABLES[name]).dropna(subset="dispGeneEst")
+    clear = theirs[theirs["dispGeneEst"] > 1e-6]
+    fitted = trend.parametric(clear["baseMean"], clear["dispGeneEst"])
+    expected = settings(name)
+    assert fitted.asymptotic == pytest.approx(expected["asymptDisp"], rel=1e-12)
+    assert fitted.extra_poisson == pytest.approx(expected["extraPois"], rel=1e-12)
+    residuals = np.log(clear["dispGeneEst"] / clear["dispFit"])
+    assert trend.residual_variance(residuals) == pytest.approx(expected["varLogDispEsts"], rel=1e-9)
+
+
+def test_prior_variance_of_three_residual_degrees_of_freedom():
+    """DESeq2's value carries the noise of its random numbers, a step or two of 8 / 999: ours is 0.537."""
+    free = dispersion.estimate(*inputs("airway"))
+    assert free.prior_variance == pytest.approx(AIRWAY_PRIOR_VARIANCE, abs=0.017)
+    moved = np.abs(free.map / estimates("airway").map - 1)
+    assert np.nanmedian(moved) < 0.005
+    assert np.nanmax(moved) < 0.04
+
+
+def test_the_mean_as_trend():
+    ours, theirs = estimates("pasilla", "mean"), table("pasilla", "deseq2_disp_mean")
+    expected = settings("pasilla", "deseq2_disp_mean")
+    assert ours.trend.value == pytest.approx(expected["mean"], rel=1e-9)
+    assert ours.prior_variance == pytest.approx(expected["dispPriorVar"], rel=1e-9)
+    for column in ("genewise", "map", "final"):
+        name = {"genewise": "dispGeneEst", "map": "dispMAP", "final": "dispersion"}[column]
+        assert differences(getattr(ours, column), theirs[name]).max() < 2e-5
+
+
+def test_the_gene_that_differs():
+    """One gene of pickrell starts where a step gains 1e-11: rounding in DESeq2 turns its first step down.
+
+    DESeq2 then keeps the start. Here the step is taken, gains nothing, and the gene goes to the grid as others do. Ours
+    has the higher adjusted profile likelihood.
+    """
+    theirs = table("pickrell", TABLES["pickrell"])["dispGeneEst"].to_numpy()
+    ours = estimates("pickrell").genewise
+    gene = np.flatnonzero((theirs > 1e-7) & (np.abs(ours / theirs - 1) > 1e-4)).item()
+    counts, design, size_factors = inputs("pickrell")
+    values = counts.to_numpy()[:, [gene]]
+    groups = design.to_numpy() @ np.linalg.lstsq(design.to_numpy(), values / size_factors[:, None], rcond=None)[0]
+    mean = np.maximum(groups * size_factors[:, None], dispersion.LEAST_MEAN)
+    two = dispersion.cox_reid_profile(values, mean, design.to_numpy(), [[ours[gene], theirs[gene]]])[0]
+    assert two[0] > two[1] + 1e-6
+
+
+@every_set
+def test_the_exact_maximum_is_never_lower(name):
+    """`maximum_likelihood` goes on where the climb of DESeq2 stops: never lower, and by little."""
+    counts, design, size_factors = inputs(name)
+    ours, rng = estimates(name), np.random.default_rng(1)
+    clear = np.flatnonzero(ours.genewise > 1e-7)
+    genes = rng.choice(clear, 1_000, replace=False)
+    means = dispersion._Means.fit(dispersion.check_counts(counts), design, size_factors)
+    mean = np.empty((len(counts), len(ours.genes)))
+    for block, profile in means.profiles():
+        mean[:, block] = profile.mu.T
+    values = counts.to_numpy()[:, genes]
+    exact = dispersion.maximum_likelihood(values, mean[:, genes], design.to_numpy())
+    both = np.column_stack([exact, table(name, TABLES[name])["dispGeneEst"].to_numpy()[genes]])
+    height = dispersion.cox_reid_profile(values, mean[:, genes], design.to_numpy(), both)
+    gain = height[:, 0] - height[:, 1]
+    assert gain.min() > -1e-9
+    assert np.median(gain) < 1e-6
