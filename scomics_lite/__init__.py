@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 _SUBMODULES = (
     "course",
     "datasets",
+    "design",
     "dispersion",
     "glm",
     "negative_binomial",
@@ -31,6 +32,7 @@ if TYPE_CHECKING:  # what editors and type checkers read; at run time __getattr_
     from scomics_lite import (  # noqa: F401
         course,
         datasets,
+        design,
         dispersion,
         glm,
         negative_binomial,
