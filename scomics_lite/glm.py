@@ -131,9 +131,11 @@ class GlmFit:
         -------
         ndarray, shape (g,)
         """
-        c = np.asarray(contrast, dtype=float)
-        solved = ((block.inverse @ c, block.information) for block in self.blocks())
-        return np.concatenate([np.einsum("ba,bac,bc->b", a, information, a) for a, information in solved])
+        parts = []
+        for block in self.blocks():
+            a = block.inverse @ np.asarray(contrast, dtype=float)  # (b, p)
+            parts.append((block.weights * (block.model.x @ a.T) ** 2).sum(axis=0))  # a'X'WXa, and never below zero
+        return np.concatenate(parts)
 
     def blocks(self):
         """Yield `FitBlock` after `FitBlock`: what has a value for every count need not be held for all genes."""
@@ -219,7 +221,8 @@ def fit(
     min_mean : float
         The smallest mean inside the iterations. 0 leads to the maximum of the likelihood for genes with few counts too.
     tolerance : float
-        Relative change of the deviance at which a gene is done.
+        Relative change of the deviance at which a gene is done; 0 sends all genes on to Newton's method, whose maximum
+        is exact.
     max_iterations : int
         After so many a gene goes to Newton's method, which has as many.
     layer : str, optional
@@ -242,6 +245,9 @@ def fit(
     design = _check_design(design, counts.samples)
     size_factors = _check_size_factors(size_factors, counts.samples)
     dispersions = _check_dispersions(dispersions, counts.genes)
+    for name, value in {"ridge": ridge, "min_mean": min_mean}.items():
+        if not (np.isfinite(value) and value >= 0):
+            raise InputError(f"{name} must be 0 or more; got {value}")
     model = Model.of(design, size_factors, ridge, min_mean)
     g, p = len(counts.genes), design.shape[1]
     coefficients, log_likelihood = np.full((g, p), np.nan), np.full(g, np.nan)

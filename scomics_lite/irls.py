@@ -113,7 +113,7 @@ def _newton_step(model, y, phi, beta):
     height, length = _penalised(model, y, phi, beta), np.ones(len(phi))
     for _ in range(50):
         lost = ~(_penalised(model, y, phi, beta + length * step) >= height + 1e-4 * length * promise)
-        lost &= promise > 1e-8 * (np.abs(height) + 1)  # below, rounding decides; and Newton's steps are safe there
+        lost &= promise > 1e-10 * (np.abs(height) + 1)  # below, rounding decides, and Newton's steps are safe
         if not lost.any():
             break
         length[lost] /= 2
@@ -121,5 +121,6 @@ def _newton_step(model, y, phi, beta):
 
 
 def _penalised(model, y, phi, beta):
-    eta = np.minimum(model.x @ beta, LARGEST_LOG_MEAN)
-    return _kernel(y, eta, model.s * np.exp(eta), phi) - (beta * (model.ridge @ beta)).sum(axis=0) / 2
+    """Compute what is maximised, as -(deviance + beta'R beta) / 2: free of the likelihood's large constant."""
+    fit = negative_binomial.deviance(y, model.mean(beta), phi).sum(axis=0)
+    return -(fit + (beta * (model.ridge @ beta)).sum(axis=0)) / 2

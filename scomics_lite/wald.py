@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import stats
 from statsmodels.nonparametric.smoothers_lowess import lowess
 
+from scomics_lite.design import contrast as contrast_vector
 from scomics_lite.validation import InputError, did_you_mean
 
 ALTERNATIVES = ("greater_abs", "less_abs", "greater", "less")
@@ -33,8 +34,9 @@ def wald_test(fit, contrast, *, lfc_threshold=0.0, alternative="greater_abs"):
     ----------
     fit : GlmFit
         From `scomics_lite.glm.fit`.
-    contrast : array_like or what `scomics_lite.design.contrast` takes
-        A number for each coefficient, ``("condition", "treated", "control")``, or an expression of column names.
+    contrast : array_like, shape (p,), or tuple, str or dict
+        A number for each coefficient, or a question as `scomics_lite.design.contrast` takes it, such as
+        ``("condition", "treated", "control")``.
     lfc_threshold : float
         T, in log2.
     alternative : str
@@ -56,7 +58,7 @@ def wald_test(fit, contrast, *, lfc_threshold=0.0, alternative="greater_abs"):
     0           2.000  0.373   0.000
     1           0.322  0.577   0.577
     """
-    c = _contrast(fit, contrast)
+    c = contrast_vector(fit.design, contrast)
     _check_claim(lfc_threshold, alternative)
     estimate = fit.coefficients @ c / np.log(2)
     error = np.sqrt(fit.contrast_variance(c)) / np.log(2)
@@ -235,18 +237,6 @@ def _check_claim(threshold, alternative):
         raise InputError("alternative 'less_abs' claims |log2 fold change| < lfc_threshold: give one above 0")
 
 
-def _contrast(fit, contrast):
-    """Turn a contrast into a vector with one finite number for each coefficient."""
-    c = np.asarray(contrast, dtype=float)
-    p = len(fit.design.columns)
-    if c.shape != (p,) or not np.isfinite(c).all() or not c.any():
-        names = ", ".join(str(name) for name in fit.design.columns)
-        raise InputError(
-            f"a contrast has a number for each of the {p} coefficients ({names}), not all 0; got {contrast!r}"
-        )
-    return c
-
-
 def _without_counts(fit, c):
     """Which fitted genes have no count in any sample with a part in a contrast of coefficients, shape (g,)."""
     if (c >= 0).all() or (c <= 0).all():
@@ -260,6 +250,9 @@ def _extra_dimensions(full, reduced):
     for name in ("size_factors", "dispersions"):
         if not np.array_equal(getattr(full, name), getattr(reduced, name), equal_nan=True):
             raise InputError(f"the two fits have different {name.replace('_', ' ')}; fit both designs with the same")
+    y, y_reduced = full.counts.matrix, reduced.counts.matrix
+    if y is not y_reduced and (y.shape != y_reduced.shape or (y != y_reduced).sum()):
+        raise InputError("the two fits have different counts; fit both designs to the same")
     x, x_reduced = full.design.to_numpy(float), reduced.design.to_numpy(float)
     if np.linalg.matrix_rank(np.hstack([x, x_reduced])) > x.shape[1]:
         raise InputError(
