@@ -11,6 +11,7 @@ few for a gene to tell its phi alone, so genes share (Love, Huber and Anders 201
 `estimate` does all four by the conventions of DESeq2 1.38; `maximum_likelihood` goes to the exact maximum.
 """
 
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,7 +24,7 @@ from scomics_lite import trend as trends
 from scomics_lite.profile_likelihood import BLOCK, MAX_EVALUATIONS, Profile, best_on_grid, climb, maximise
 from scomics_lite.validation import Counts, InputError, check_counts, did_you_mean
 
-TRENDS = ("parametric", "mean")
+TRENDS = ("parametric", "local", "mean")
 MINIMUM = 1e-8  # the smallest dispersion, DESeq2's; its search goes on to a tenth of it
 LEAST_MEAN = 0.5  # DESeq2's: smaller means count as this, as they do inside glm.fit
 OUTLIER_SD = 2  # standard deviations above the trend
@@ -42,7 +43,7 @@ class Dispersions:
         See `scomics_lite.dispersion`.
     outlier : ndarray of bool, shape (g,)
         Genes that keep their gene-wise estimate.
-    trend : ParametricTrend or MeanTrend
+    trend : ParametricTrend, LocalTrend or MeanTrend
         The fitted function; call it with means to get dispersions.
     residual_variance : float
         Of ln(gene-wise / trended), by the median absolute deviation.
@@ -57,7 +58,7 @@ class Dispersions:
     map: np.ndarray
     final: np.ndarray
     outlier: np.ndarray
-    trend: trends.ParametricTrend | trends.MeanTrend
+    trend: trends.ParametricTrend | trends.LocalTrend | trends.MeanTrend
     residual_variance: float
     prior_variance: float
 
@@ -94,7 +95,8 @@ def estimate(counts, design, size_factors, *, trend="parametric", prior_variance
         Positive.
     trend : str
         ``"parametric"``, DESeq2's default: a0 + a1 / mean, fitted to the genes with at least 1e-6, a hundred times the
-        minimum. ``"mean"``: one dispersion for all genes.
+        minimum; where that does not fit, ``"local"`` takes its place, with a warning. ``"local"``: a smooth curve of
+        ln phi over ln mean. ``"mean"``: one dispersion for all genes.
     prior_variance : float, optional
         Variance of the true ln dispersions around the trend. When not given, `scomics_lite.trend.prior_variance`
         estimates it; with 3 residual degrees of freedom or fewer DESeq2's own value comes from random numbers, and the
@@ -110,7 +112,7 @@ def estimate(counts, design, size_factors, *, trend="parametric", prior_variance
     ------
     InputError
         If samples and coefficients are as many (nothing is left to measure variation by), if no gene varies more than
-        Poisson counts do, or if the parametric trend does not fit.
+        Poisson counts do, or if the genes are too few for a trend.
 
     Examples
     --------
@@ -385,7 +387,12 @@ def _fit_trend(kind, base_mean, genewise):
     if kind == "mean":
         return trends.mean(genewise[genewise > 10 * MINIMUM])
     clear = genewise > 100 * MINIMUM
-    return trends.parametric(base_mean[clear], genewise[clear])
+    if kind == "parametric":
+        try:
+            return trends.parametric(base_mean[clear], genewise[clear])
+        except trends.NoTrendError as error:
+            warnings.warn(f"{error}. Taking trend='local' instead", stacklevel=3)
+    return trends.local(base_mean[clear], genewise[clear])
 
 
 def _maximum(n):

@@ -1,7 +1,8 @@
 """How dispersions depend on the mean, and how far genes stray from that: what genes can borrow from each other.
 
-A trend is a function of the mean of normalized counts. `parametric` and `mean` fit one to the gene-wise dispersions,
-and `prior_variance` measures the spread of the true dispersions around it, freed of the noise of their estimates.
+A trend is a function of the mean of normalized counts. `parametric`, `local` and `mean` fit one to the gene-wise
+dispersions, and `prior_variance` measures the spread of the true dispersions around it, freed of the noise of their
+estimates.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,10 @@ from scomics_lite.validation import InputError
 RESIDUAL_RANGE = (1e-4, 15)  # dispersion over trend: genes outside are no part of the crowd the trend describes
 SMALLEST_PRIOR_VARIANCE = 0.25  # DESeq2's floor: no gene is pulled to the trend without reserve
 MAD_TO_SD = 1.4826  # of a normal distribution; R's four digits, so that its numbers come out
+
+
+class NoTrendError(InputError):
+    """Dispersions that a kind of trend does not describe."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,37 @@ class MeanTrend:
 
     def __call__(self, means):
         """Dispersions at these means, of any shape."""
-        return np.full(np.shape(means), self.value)
+        return np.where(np.isnan(means), np.nan, self.value)
+
+
+@dataclass(frozen=True, repr=False)
+class LocalTrend:
+    """ln phi as a smooth curve over ln mean: cubic pieces between points, a parabola beyond the first and the last.
+
+    Attributes
+    ----------
+    log_means, log_dispersions, slopes : ndarray, shape (k,)
+        The points and the curve there.
+    bend : float
+        Coefficient of the square in the parabolas, which continue value and slope.
+    """
+
+    log_means: np.ndarray
+    log_dispersions: np.ndarray
+    slopes: np.ndarray
+    bend: float
+
+    def __repr__(self):
+        low, high = np.exp(self.log_means[[0, -1]])
+        return f"LocalTrend(means {low:.3g} to {high:.3g}, {len(self.log_means)} points)"
+
+    def __call__(self, means):
+        """Dispersions at these means, of any shape."""
+        x = np.log(np.asarray(means, dtype=float))
+        inside = np.clip(x, self.log_means[0], self.log_means[-1])
+        curve = CubicHermiteSpline(self.log_means, self.log_dispersions, self.slopes)
+        beyond = x - inside
+        return np.exp(curve(inside) + curve(inside, 1) * beyond + self.bend * beyond**2)
 
 
 def parametric(means, dispersions):
@@ -71,7 +106,7 @@ def parametric(means, dispersions):
 
     Raises
     ------
-    InputError
+    NoTrendError
         If no curve with a0 > 0 and a1 > 0 fits.
 
     Examples
@@ -92,9 +127,8 @@ def parametric(means, dispersions):
             break
         if (np.log(a / old) ** 2).sum() < 1e-6:
             return ParametricTrend(*(float(value) for value in a))
-    raise InputError(
-        f"no curve a0 + a1 / mean with positive a0 and a1 fits the dispersions of these {len(means):,} genes; "
-        "use trend='mean'"
+    raise NoTrendError(
+        f"no curve a0 + a1 / mean with positive a0 and a1 fits the dispersions of these {len(means):,} genes"
     )
 
 
@@ -116,6 +150,58 @@ def mean(dispersions):
     MeanTrend(value=0.5)
     """
     return MeanTrend(float(trim_mean(dispersions, 0.001)))
+
+
+def local(means, dispersions):
+    """Fit a smooth curve to gene-wise dispersions, for data that a0 + a1 / mean does not describe.
+
+    Local parabolas of ln phi on ln mean, each through the nearest 70% of the genes, with tricube weights times the
+    mean: Loader's (1999) local regression with the settings of her locfit, which DESeq2's ``fitType="local"`` calls.
+    Like locfit it fits at few points, at the ends and halfway wherever two are further apart than 0.8 of the smaller
+    reach, and joins them by cubic pieces. Beyond the ends it bends as the one parabola through all genes does.
+
+    Parameters
+    ----------
+    means, dispersions : array_like, shape (g,)
+        Of the genes to fit; `scomics_lite.dispersion.estimate` leaves out those near the smallest dispersion.
+
+    Returns
+    -------
+    LocalTrend
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 10 different means.
+
+    Examples
+    --------
+    >>> means = np.geomspace(1, 1000, 50)
+    >>> fitted = local(means, 0.2 * means**-0.5)
+    >>> fitted
+    LocalTrend(means 1 to 1e+03, 5 points)
+    >>> fitted([0.01, 100]).round(6)
+    array([2.  , 0.02])
+    """
+    x, y = np.log(np.asarray(means, dtype=float)), np.log(np.asarray(dispersions, dtype=float))
+    if len(np.unique(x)) < 10:
+        raise InputError(f"{len(x)} genes are too few for a local trend; use trend='mean'")
+    neighbours = int(0.7 * len(x) + 1e-9)
+
+    def fit(point):
+        return _local_parabolas(x, y, np.array([point]), neighbours, weights=np.exp(x))[:, 0]
+
+    fits = {end: fit(end) for end in (x.min(), x.max())}  # point: value, slope, reach
+    gaps = [(x.min(), x.max())]
+    while gaps:
+        low, high = gaps.pop()
+        if high - low > 0.8 * min(fits[low][2], fits[high][2]):
+            middle = (low + high) / 2
+            fits[middle] = fit(middle)
+            gaps += [(low, middle), (middle, high)]
+    points = sorted(fits)
+    values, slopes, _ = np.array([fits[point] for point in points]).T
+    return LocalTrend(np.array(points), values, slopes, float(np.polyfit(x, y, 2, w=np.exp(x / 2))[0]))
 
 
 def residual_variance(log_residuals):
@@ -226,7 +312,8 @@ def _loess(x, y, at, span):
     points = np.concatenate(
         [[x[0] - 0.005 * np.ptp(x)], _cuts(x, int(len(x) * span * 0.2)), [x[-1] + 0.005 * np.ptp(x)]]
     )
-    return CubicHermiteSpline(points, *_local_parabolas(x, y, points, int(len(x) * span)))(at)
+    value, slope, _ = _local_parabolas(x, y, points, int(len(x) * span))
+    return CubicHermiteSpline(points, value, slope)(at)
 
 
 def _cuts(x, leaf):
@@ -237,11 +324,12 @@ def _cuts(x, leaf):
     return np.concatenate([_cuts(x[:half], leaf), [(x[half - 1] + x[half]) / 2], _cuts(x[half:], leaf)])
 
 
-def _local_parabolas(x, y, points, neighbours):
-    """Values and slopes at the points of parabolas through their nearest neighbours, with tricube weights."""
+def _local_parabolas(x, y, points, neighbours, weights=1.0):
+    """Fit parabolas to the nearest neighbours of points, with tricube weights; give values, slopes and reaches."""
     away = x - points[:, None]  # (points, x)
-    reach = np.partition(np.abs(away), neighbours - 1, axis=1)[:, neighbours - 1, None]
-    weights = np.clip(1 - (np.abs(away) / reach) ** 3, 0, None) ** 3
+    reach = np.partition(np.abs(away), neighbours - 1, axis=1)[:, neighbours - 1]
+    weights = weights * np.clip(1 - (np.abs(away) / reach[:, None]) ** 3, 0, None) ** 3
     powers = away[:, :, None] ** np.arange(3)  # (points, x, 3)
     weighted = (powers * weights[:, :, None]).transpose(0, 2, 1)
-    return np.linalg.solve(weighted @ powers, weighted @ y[:, None])[:, :2, 0].T
+    value, slope, _ = np.linalg.solve(weighted @ powers, weighted @ y[:, None])[:, :, 0].T
+    return np.array([value, slope, reach])

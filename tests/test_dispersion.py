@@ -228,7 +228,7 @@ def test_the_parametric_trend_finds_the_curve_and_leaves_strays_out():
     [([1.0, 10, 100, 1_000], [0.1, 1, 5, 9]), ([1.0, 10, 100, 1_000], [3.0, 0.01, 9e-4, 8e-6])],
 )
 def test_a_trend_that_cannot_be_positive_is_refused(means, dispersions):
-    with pytest.raises(InputError, match="use trend='mean'"):
+    with pytest.raises(trend.NoTrendError, match="of these 4 genes"):
         trend.parametric(means, dispersions)
 
 
@@ -236,8 +236,38 @@ def test_the_gamma_regression_gives_up_in_time(monkeypatch):
     turn = iter(range(1_000))
     monkeypatch.setattr(trend, "_gamma_deviance", lambda y, mu: next(turn))
     means = np.geomspace(1, 100, 20)
-    with pytest.raises(InputError, match="20 genes"):
+    with pytest.raises(trend.NoTrendError, match="20 genes"):
         trend.parametric(means, 0.1 + 1 / means)
+
+
+def test_the_local_trend_follows_a_curve():
+    means = np.random.default_rng(9).lognormal(4, 2, 3_000)
+    noise = np.random.default_rng(10).chisquare(8, 3_000) / 8
+
+    def curve(means):
+        return np.exp(-2 - 0.5 * np.log(means) + 0.05 * np.log(means) ** 2)
+
+    fitted = trend.local(means, curve(means) * noise)
+    bias = np.log(noise).mean()
+    at = np.geomspace(*np.quantile(means, [0.01, 0.99]), 20)
+    assert np.abs(np.log(fitted(at) / curve(at)) - bias).max() < 0.15
+    assert repr(fitted).startswith("LocalTrend(means ")
+    exact = trend.local(means, curve(means))  # a parabola is its own local parabola, and goes on as one
+    np.testing.assert_allclose(exact(np.geomspace(1e-6, 1e8, 30)), curve(np.geomspace(1e-6, 1e8, 30)), rtol=1e-6)
+
+
+def test_the_local_trend_needs_genes():
+    with pytest.raises(InputError, match="4 genes are too few for a local trend; use trend='mean'"):
+        trend.local([1, 2, 3, 4], [0.1] * 4)
+
+
+def test_where_the_parametric_trend_fails_the_local_one_helps(monkeypatch, counts, factors):
+    local = estimate(counts, DESIGN, factors, trend="local")
+    assert isinstance(local.trend, trend.LocalTrend)
+    monkeypatch.setattr(trend, "_gamma_regression", lambda x, y, start: None)
+    with pytest.warns(UserWarning, match="Taking trend='local' instead"):
+        found = estimate(counts, DESIGN, factors)
+    assert (found.trended == local.trended).all()
 
 
 def test_the_mean_trend():
@@ -368,11 +398,12 @@ def test_every_form_and_every_block_size(monkeypatch, simulated, counts, factors
     np.testing.assert_allclose(columns(estimate(frame, table, factors)), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("kind", dispersion.TRENDS)
 @pytest.mark.parametrize("design", [DESIGN, BATCHED])
-def test_genes_without_counts_are_nan(counts, factors, design):
+def test_genes_without_counts_are_nan(counts, factors, design, kind):
     some = counts.copy()
     some[:, [0, 5]] = 0
-    found = estimate(some, design, factors)
+    found = estimate(some, design, factors, trend=kind)
     empty = np.isin(np.arange(counts.shape[1]), [0, 5])
     for name in ("genewise", "trended", "map", "final"):
         assert (np.isnan(getattr(found, name)) == empty).all()
