@@ -32,10 +32,10 @@ FEW_LEVELS = 10  # whole numbers with so few values, each shared by samples, are
 def design_matrix(obs, formula):
     """Build the design of a formula, in R's treatment coding.
 
-    Each factor's first level is its reference: the first category, or the first in sorted order for plain text and
-    booleans. The others get a column of zeros and ones each. Formulas are read by formulaic: ``~ batch + condition``,
-    ``~ 0 + condition`` (a mean for each level), ``~ type * condition`` (with the interaction), ``~ np.log(dose)``,
-    ``~ C(batch)`` (numbers that are labels).
+    Each factor's first level is its reference: the first category, ordered or not, or the first in sorted order
+    (capitals before small letters) for plain text and booleans. The others get a column of zeros and ones each.
+    Formulas are read by formulaic: ``~ batch + condition``, ``~ 0 + condition`` (a mean for each level),
+    ``~ type * condition`` (with the interaction), ``~ np.log(dose)``, ``~ C(batch)`` (numbers that are labels).
 
     Parameters
     ----------
@@ -131,6 +131,8 @@ def _read(obs, formula):
     """Parse the formula and take the columns it needs, with booleans as factors and nothing missing."""
     if not isinstance(obs, pd.DataFrame):
         raise InputError(f"obs must be a DataFrame with a row for each sample (adata.obs); got {type(obs).__name__}")
+    if not len(obs):
+        raise InputError("obs has no rows; a design needs one for each sample")
     try:
         parsed = Formula(formula)
     except (FormulaicError, TypeError) as error:

@@ -9,10 +9,9 @@ import pandas as pd
 from scomics_lite.contrasts import as_frame, check_finite, contrast
 from scomics_lite.validation import InputError
 
-TOLERANCE = (
-    1e-7  # of a column's length; less than this left over by the other columns is rounding (R's lm has the same)
-)
+TOLERANCE = 1e-7  # of a column's length: less left over by the other columns is rounding (R's lm has the same)
 HIGH_INFLATION = 5.0  # a customary mark: the standard error is more than twice that of an unconfounded design
+MOST_WORDS = 6  # names in a row that a message spells out
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ class DesignReport:
         """Give c' (X'X)^-1 c, the variance of a contrast in units of the residual one; infinite if not estimable."""
         if not self.estimable(spec):
             return np.inf
-        columns = _independent(self)
+        columns = _independent(self.design, self.aliases)
         lengths = np.linalg.norm(columns, axis=0)
         weights = contrast(self.design, spec)[self.design.columns.get_indexer(columns.columns)]
         r = np.linalg.qr(columns / lengths, mode="r")
@@ -152,7 +151,7 @@ def diagnose(design, obs=None):
     aliases = _aliases(design)
     rank = design.shape[1] - len(aliases)
     balance = _balance(design, obs)
-    inflation = _variance_inflation(design)
+    inflation = _variance_inflation(design, aliases)
     replicates = _replicates(design)
     report = DesignReport(design, rank, len(design) - rank, aliases, inflation, replicates, balance)
     return replace(report, problems=tuple(_problems(report)), notes=tuple(_notes(report)))
@@ -233,29 +232,29 @@ def _sides(column, combination):
     return left, {name: weight for name, weight in combination.items() if weight > 0}
 
 
-def _variance_inflation(design):
-    """Compute 1 / (1 - R^2) of each column on the others, about the mean where these have an intercept."""
-    values = design.to_numpy(float)
-    ones = np.ones(len(values))
-    inflation = {}
-    for j, name in enumerate(design):
-        column, others = values[:, j], np.delete(values, j, axis=1)
-        rest = _residual(column, others)
-        if np.linalg.norm(rest) <= TOLERANCE * np.linalg.norm(column):
-            inflation[name] = np.inf
-        elif np.ptp(column) == 0:
-            inflation[name] = np.nan
-        else:
-            has_intercept = np.linalg.norm(_residual(ones, others)) <= TOLERANCE * np.linalg.norm(ones)
-            inflation[name] = np.sum((column - column.mean() * has_intercept) ** 2) / np.sum(rest**2)
-    return pd.Series(inflation, name="variance_inflation", dtype=float)
+def _independent(design, aliases):
+    """Give the columns left when those that add nothing are dropped."""
+    return design.drop(columns=[alias.column for alias in aliases])
 
 
-def _residual(column, others):
-    """Give what is left of a column after regression on others."""
-    lengths = np.linalg.norm(others, axis=0)
-    others = others[:, lengths > 0] / lengths[lengths > 0]
-    return column - others @ np.linalg.lstsq(others, column, rcond=TOLERANCE)[0]
+def _variance_inflation(design, aliases):
+    """Compute 1 / (1 - R^2) of each column on the others, about the mean where these have an intercept.
+
+    What the others leave of a column has the square length 1 / (X'X)^-1_jj.
+    """
+    columns = _independent(design, aliases)
+    values = columns / np.linalg.norm(columns, axis=0)
+    q, r = np.linalg.qr(values)
+    left = 1 / np.sum(np.linalg.inv(r) ** 2, axis=1)
+    ones = np.full(len(values), len(values) ** -0.5)
+    weights = np.linalg.solve(r, q.T @ ones)
+    has_intercept = np.linalg.norm(ones - values @ weights) <= TOLERANCE
+    about_mean = has_intercept & (np.abs(weights) <= TOLERANCE)  # the others add up to one without this column
+    total = np.sum((values - about_mean * values.mean(axis=0)) ** 2, axis=0)
+    inflation = pd.Series(total / left, index=columns.columns, name="variance_inflation")
+    inflation[np.ptp(columns, axis=0) == 0] = np.nan  # the intercept
+    tied = {name for alias in aliases for name in alias.combination}
+    return inflation.mask(inflation.index.isin(tied), np.inf).reindex(design.columns, fill_value=np.inf)
 
 
 def _replicates(design):
@@ -274,8 +273,9 @@ def _balance(design, obs):
         raise InputError(
             f"obs ({len(obs)} rows) has not the samples of the design ({len(design)} rows), in their order"
         )
-    columns = {name: known["columns"][0] for name, known in design.attrs.get("factors", {}).items()}
-    return {(a, b): pd.crosstab(obs[columns[a]], obs[columns[b]]) for a, b in combinations(columns, 2)}
+    factors = design.attrs.get("factors", {}).items()
+    columns = {name: obs[known["columns"][0]] for name, known in factors if len(known["columns"]) == 1}
+    return {(a, b): pd.crosstab(columns[a], columns[b]) for a, b in combinations(columns, 2)}
 
 
 # --- messages of the diagnosis ----------------------------------------------------------------------------------------
@@ -299,7 +299,7 @@ def _problems(report):
 
 
 def _rank_in_words(report):
-    tied = [f"{{{', '.join(group)}}}" for group in report.alias_groups if len(group) > 1]
+    tied = [f"{{{_some(group)}}}" for group in report.alias_groups if len(group) > 1]
     apart = f" Cannot be told apart: {_some(tied, 3)}." if tied else ""
     return (
         f"the design has {report.design.shape[1]} coefficients but rank {report.rank}: {_some(report.aliases, 3)}."
@@ -342,28 +342,23 @@ def _notes(report):
     for name, value in report.variance_inflation.items():
         if HIGH_INFLATION < value < np.inf:
             yield f"the variance of {name} is {value:.3g} times what it would be if no other column resembled it"
-    columns = _independent(report)
+    columns = _independent(report.design, report.aliases)
     q = np.linalg.qr(columns / np.linalg.norm(columns, axis=0))[0]
     alone = report.design.index[(q**2).sum(axis=1) > 1 - TOLERANCE]
     if len(alone) and report.residual_df:
         yield f"nothing checks the values of samples {_some(alone)}: each has a coefficient to itself (leverage 1)"
 
 
-def _independent(report):
-    """Give the columns left when those that add nothing are dropped."""
-    return report.design.drop(columns=[alias.column for alias in report.aliases])
-
-
 def _sum_in_words(combination):
-    """Write {"a": 1, "b": -0.5} as "a - 0.5 * b"."""
+    """Write {"a": 1, "b": -0.5} as "a - 0.5 * b", long sums by their beginning."""
     text = ""
-    for name, weight in combination.items():
+    for name, weight in list(combination.items())[:MOST_WORDS]:
         sign = (" - " if text else "-") if weight < 0 else (" + " if text else "")
         text += sign + (name if abs(weight) == 1 else f"{abs(weight):.6g} * {name}")
-    return text
+    return text if len(combination) <= MOST_WORDS else f"{text} + … ({len(combination)} terms)"
 
 
-def _some(names, most=6, last=None):
+def _some(names, most=MOST_WORDS, last=None):
     """Join names by commas, no more than a few."""
     names = [str(name) for name in names]
     if len(names) > most:

@@ -507,6 +507,27 @@ def test_any_matrix_can_be_diagnosed():
     assert long.alias_groups == [("1", "2")]
 
 
+def test_long_relations_are_cut_short():
+    obs = pd.DataFrame({"donor": np.repeat(list("abcdefghijkl"), 2), "drug": list("ny") * 12})
+    obs["age"] = np.repeat(np.arange(12) * 3.7 + 20, 2)
+    (problem,) = diagnose(design_matrix(obs, "~ drug + donor + age"), obs).problems
+    assert "age = 20 * Intercept + 3.7 * donor[b] + 7.4 * donor[c] + 11.1 * donor[d]" in problem
+    assert "+ … (12 terms)" in problem
+    assert "{Intercept, donor[b], donor[c], donor[d], donor[e], donor[f] … (13 in all)}" in problem
+
+
+def test_formulas_with_names_in_odd_places():
+    obs = table(C="xyxyxy", mid=[1.5, 2, 4, 1, 7, 8]).assign(**{"my year": [2015.0, 2018, 2016, 2014, 2020, 2011]})
+    design = design_matrix(obs, "~ C * center(`my year`) + mid")
+    assert list(design) == ["Intercept", "C[y]", "center(`my year`)", "mid", "C[y]:center(`my year`)"]
+    assert diagnose(design).rank == 5
+    assert_vector(contrast(design, "C[y]:center(`my year`) - mid"), [0, 0, 0, -1, 1])
+    days = table(C="xyxyxy", week=[1, 1, 1, 2, 2, 2], day=[1, 1, 2, 1, 2, 2])
+    crossed = design_matrix(days, "~ C + C(7 * week + day)")
+    assert list(crossed)[2:] == [f"C(7 * week + day)[{day}]" for day in (9, 15, 16)]
+    assert diagnose(crossed, days).balance == {}  # of two columns, so not one of obs
+
+
 def test_scales_of_covariates_do_not_matter():
     obs = TWO_WAY.assign(reads=TWO_WAY["age"].to_numpy()[::-1] * 1e9, share=TWO_WAY["age"] ** 2 * 1e-9)
     report = diagnose(design_matrix(obs, "~ drug + age + reads + share"))
@@ -646,6 +667,8 @@ def test_amounts_pass_without_a_warning():
 def test_designs_of_the_wrong_form_are_refused():
     with pytest.raises(InputError, match=r"obs must be a DataFrame .*adata.obs.*got AnnData"):
         design_matrix(anndata.AnnData(np.ones((2, 2))), "~ 1")
+    with pytest.raises(InputError, match="obs has no rows"):
+        design_matrix(PAIRED[:0], "~ 1")
     with pytest.raises(InputError, match="array of shape"):
         diagnose([1, 2])
     with pytest.raises(InputError, match="two columns 'a'"):
