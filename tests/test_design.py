@@ -522,8 +522,8 @@ def test_formulas_with_names_in_odd_places():
     assert list(design) == ["Intercept", "C[y]", "center(`my year`)", "mid", "C[y]:center(`my year`)"]
     assert diagnose(design).rank == 5
     assert_vector(contrast(design, "C[y]:center(`my year`) - mid"), [0, 0, 0, -1, 1])
-    days = table(C="xyxyxy", week=[1, 1, 1, 2, 2, 2], day=[1, 1, 2, 1, 2, 2])
-    crossed = design_matrix(days, "~ C + C(7 * week + day)")
+    days = table(drug="nynyny", week=[1, 1, 1, 2, 2, 2], day=[1, 1, 2, 1, 2, 2])
+    crossed = design_matrix(days, "~ drug + C(7 * week + day)")
     assert list(crossed)[2:] == [f"C(7 * week + day)[{day}]" for day in (9, 15, 16)]
     assert diagnose(crossed, days).balance == {}  # of two columns, so not one of obs
 
