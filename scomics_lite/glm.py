@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import sparse
 
 from scomics_lite import negative_binomial
-from scomics_lite.irls import Model, newton, reweight
+from scomics_lite.irls import Model, solve
 from scomics_lite.outliers import cooks_cutoff, cooks_distance, flag_outliers, replace_outliers
 from scomics_lite.validation import Counts, InputError, check_counts
 from scomics_lite.wald import adjust, independent_filtering, likelihood_ratio_test, wald_test
@@ -140,8 +140,9 @@ class GlmFit:
     def blocks(self):
         """Yield `FitBlock` after `FitBlock`: what has a value for every count need not be held for all genes."""
         model = Model.of(self.design, self.size_factors, self.ridge, self.min_mean)
+        columns = _by_gene(self.counts.matrix)
         for genes in _gene_blocks(np.arange(len(self.genes)), *self.design.shape):
-            yield FitBlock(model, _dense(self.counts, genes), self.dispersions[genes], self.coefficients[genes].T)
+            yield FitBlock(model, columns, genes, self.dispersions[genes], self.coefficients[genes].T)
 
 
 @dataclass(frozen=True)
@@ -149,9 +150,15 @@ class FitBlock:
     """A block of b genes of a fit; what follows from coefficients is computed when asked for. NaN without a fit."""
 
     model: Model
-    counts: np.ndarray  # (n, b)
+    columns: np.ndarray | sparse.csc_array  # (n, g): the counts of all genes
+    genes: np.ndarray  # (b,): which of them these are
     dispersions: np.ndarray  # (b,)
     coefficients: np.ndarray  # (p, b)
+
+    @property
+    def counts(self):
+        """Counts of the block's genes, shape (n, b)."""
+        return _dense(self.columns, self.genes)
 
     @property
     def mean(self):
@@ -252,19 +259,14 @@ def fit(
     g, p = len(counts.genes), design.shape[1]
     coefficients, log_likelihood = np.full((g, p), np.nan), np.full(g, np.nan)
     iterations = np.zeros(g, dtype=int)
-    status = np.where(np.isnan(dispersions), "no dispersion", "not converged").astype(object)
+    status = np.where(np.isnan(dispersions), "no dispersion", "not converged")
     status[counts.positive_samples() == 0] = "all zero"
+    columns = _by_gene(counts.matrix)
     for genes in _gene_blocks(np.flatnonzero(status == "not converged"), len(model.x), p):
-        y, phi = _dense(counts, genes), dispersions[genes]
-        beta, iterations[genes], done = reweight(model, y, phi, tolerance, max_iterations)
-        status[genes[done]] = "converged"
-        if not done.all():
-            again = ~done
-            beta[:, again], found = newton(model, y[:, again], phi[again], max_iterations)
-            status[genes[again][found]] = "refitted"
+        y, phi = _dense(columns, genes), dispersions[genes]
+        beta, iterations[genes], status[genes] = solve(model, y, phi, tolerance, max_iterations)
         coefficients[genes] = beta.T
         log_likelihood[genes] = negative_binomial.log_likelihood(y, model.mean(beta), phi).sum(axis=0)
-    status = status.astype(str)
     return GlmFit(
         counts, design, size_factors, dispersions, coefficients, log_likelihood, iterations, status, ridge, min_mean
     )
@@ -276,9 +278,14 @@ def _gene_blocks(genes, n, p):
     yield from (genes[start : start + size] for start in range(0, len(genes), size))
 
 
-def _dense(counts, genes):
+def _by_gene(matrix):
+    """Store a sparse matrix column by column, so that a few genes are read without going through all."""
+    return matrix.tocsc() if sparse.issparse(matrix) else matrix
+
+
+def _dense(columns, genes):
     """Take the counts of some genes as a dense array of floats, shape (n, b)."""
-    block = counts.matrix[:, genes]
+    block = columns[:, genes]
     return (block.toarray() if sparse.issparse(block) else block).astype(float)
 
 
@@ -294,18 +301,28 @@ def _check_design(design, samples):
         design = pd.DataFrame(design, index=samples, columns=[f"x{j}" for j in range(design.shape[1])])
     if len(design) != len(samples):
         raise InputError(f"a design for {len(samples)} samples has as many rows; got {len(design)}")
-    named = not isinstance(samples, pd.RangeIndex) and not isinstance(design.index, pd.RangeIndex)
-    if named and not design.index.equals(samples):
-        row = int(np.argmax(np.asarray(design.index != samples)))
-        raise InputError(
-            f"the rows of the design are not the samples of the counts: row {row} is {design.index[row]!r}, "
-            f"sample {row} is {samples[row]!r}. Bring them into one order: design.loc[samples]"
-        )
+    _check_order(design, samples, "design")
     _check_rank(design)
     return design
 
 
+def _check_order(table, names, what):
+    """Refuse a DataFrame or Series whose index names the same things in another order, or other things."""
+    index = getattr(table, "index", names)
+    if isinstance(names, pd.RangeIndex) or not isinstance(index, pd.Index) or isinstance(index, pd.RangeIndex):
+        return  # one of them has no names
+    if not index.equals(names):
+        row = int(np.argmax(np.asarray(index != names))) if len(index) == len(names) else 0
+        raise InputError(
+            f"the names of the {what} are not those of the counts: row {row} is {index[row]!r} instead of "
+            f"{names[row]!r}. Bring them into one order: {what.replace(' ', '_')}.loc[...]"
+        )
+
+
 def _check_rank(design):
+    texts = [name for name, kind in design.dtypes.items() if not pd.api.types.is_numeric_dtype(kind)]
+    if texts:
+        raise InputError(f"column {texts[0]!r} of the design holds no numbers; see scomics_lite.design.design_matrix")
     values = design.to_numpy(float)
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):
@@ -323,6 +340,7 @@ def _check_rank(design):
 
 
 def _check_size_factors(size_factors, samples):
+    _check_order(size_factors, samples, "size factors")
     size_factors = np.asarray(size_factors, dtype=float)
     if size_factors.shape != (len(samples),):
         raise InputError(f"{len(samples)} samples need as many size factors, got shape {size_factors.shape}")
@@ -333,6 +351,7 @@ def _check_size_factors(size_factors, samples):
 
 
 def _check_dispersions(dispersions, genes):
+    _check_order(dispersions, genes, "dispersions")
     dispersions = np.asarray(dispersions, dtype=float)
     if dispersions.ndim == 0:
         dispersions = np.full(len(genes), dispersions)

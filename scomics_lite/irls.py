@@ -61,6 +61,20 @@ class Model:
         return np.linalg.lstsq(self.x, np.log(y / self.s + 0.1), rcond=None)[0]
 
 
+def solve(model, y, phi, tolerance, max_iterations):
+    """Fit a block by reweighting, and what does not converge by Newton's method.
+
+    Gives the coefficients (p, b), the numbers of reweightings (b,) and what became of each gene (b,).
+    """
+    beta, iterations, done = reweight(model, y, phi, tolerance, max_iterations)
+    status = np.where(done, "converged", "not converged")
+    if not done.all():
+        again = np.flatnonzero(~done)
+        beta[:, again], found = newton(model, y[:, again], phi[again], max_iterations)
+        status[again[found]] = "refitted"
+    return beta, iterations, status
+
+
 def reweight(model, y, phi, tolerance, max_iterations):
     """Fit a block; give its coefficients (p, b), iterations (b,), and whether each gene converged (b,)."""
     phi = np.maximum(phi, 1e-300)  # 0 / 0 would be NaN; this small, ln(1 + phi mu) / phi is mu to the last digit

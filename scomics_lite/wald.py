@@ -76,7 +76,8 @@ def likelihood_ratio_test(full, reduced):
 
     Fits in which means below `min_mean` were held up during the iterations stop short of their maximum, so that for
     genes with few counts `stat` can fall below zero (p is 1 then), as DESeq2's does; ``min_mean=0`` in both fits avoids
-    it.
+    it. With only an intercept left, DESeq2 puts the mean of the normalized counts in place of the reduced fit; here it
+    is a fit like any other.
 
     Parameters
     ----------

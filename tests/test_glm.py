@@ -528,6 +528,7 @@ WRONG = {
     "has as many rows; got shape": {"design": DESIGN[:5]},
     "has as many rows; got 5": {"design": pd.DataFrame(DESIGN[:5])},
     r"rank 2: 1 of the coefficients cannot be told.*design\.diagnose": {"design": DESIGN[:, [0, 1, 1]]},
+    "column 'lane' of the design holds no numbers": {"design": OBS[["age", "lane"]]},
     "nan in column 'x1', sample 0": {"design": DESIGN + np.array([0, np.nan, 0])},
     "12 samples need as many size factors": {"size_factors": np.ones(3)},
     "size factors must be positive; sample 1 has 0.0": {"size_factors": np.arange(1.0, 13) * (np.arange(12) != 1)},
@@ -549,8 +550,20 @@ def test_wrong_input_is_named(message):
 def test_a_design_in_another_order_is_refused():
     counts = pd.DataFrame(COUNTS, index=[f"s{i}" for i in range(N)])
     design = pd.DataFrame(DESIGN, index=counts.index[::-1])
-    with pytest.raises(InputError, match=r"row 0 is 's11', sample 0 is 's0'.*design.loc"):
+    with pytest.raises(
+        InputError, match=r"the design are not those of the counts: row 0 is 's11' instead of 's0'.*design.loc"
+    ):
         glm.fit(counts, design, SIZE_FACTORS, DISPERSIONS)
+
+
+def test_size_factors_and_dispersions_in_another_order_are_refused():
+    counts = pd.DataFrame(COUNTS, index=[f"s{i}" for i in range(N)], columns=[f"g{j}" for j in range(G)])
+    with pytest.raises(InputError, match=r"the size factors are not.*'s11' instead of 's0'.*size_factors.loc"):
+        glm.fit(counts, DESIGN, pd.Series(SIZE_FACTORS, counts.index[::-1]), DISPERSIONS)
+    with pytest.raises(InputError, match=r"the dispersions are not.*row 0 is 'g39' instead of 'g0'"):
+        glm.fit(counts, DESIGN, SIZE_FACTORS, pd.Series(DISPERSIONS, counts.columns[::-1]))
+    with pytest.raises(InputError, match="the dispersions are not"):
+        glm.fit(counts, DESIGN, SIZE_FACTORS, pd.Series(DISPERSIONS, counts.columns)[:5])
 
 
 def test_wrong_claims_are_named(fit):
