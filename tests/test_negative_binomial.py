@@ -15,6 +15,7 @@ from scomics_lite.negative_binomial import (
     from_scipy,
     from_size,
     log_likelihood,
+    quantile_residuals,
     sample,
     to_scipy,
     to_size,
@@ -174,6 +175,54 @@ def test_poisson_and_overdispersed_genes_share_a_table():
     np.testing.assert_allclose(draws.var(axis=0), [100, 5_100], rtol=0.05)
 
 
+# --- quantile residuals -----------------------------------------------------------------------------------------------
+
+
+def slow_tails(y, mu, phi):
+    """P(Y <= y) and P(Y > y) by adding up the probabilities, with digits enough for the smaller of the two."""
+    with mpmath.workdps(700):
+        mu, phi = mpmath.mpf(mu), mpmath.mpf(phi)
+        term = (1 + phi * mu) ** (-1 / phi) if phi else mpmath.exp(-mu)
+        below = term
+        for j in range(1, y + 1):
+            term *= (1 + (j - 1) * phi) * mu / (1 + phi * mu) / j
+            below += term
+        return below, 1 - below
+
+
+@pytest.mark.parametrize("phi", [0, 1e-310, 1e-30, 1e-12, 1e-8, 1e-6, 1e-4, 0.01, 0.3, 2, 50])
+@pytest.mark.parametrize("mu", [1e-3, 0.5, 5, 90, 1100])
+def test_quantile_residuals_lie_within_the_step_of_the_distribution(mu, phi):
+    for y in (0, 1, 3, 10, 100, 1_000):
+        (low, not_low), (high, not_high) = slow_tails(y - 1, mu, phi) if y else (0, 1), slow_tails(y, mu, phi)
+        left, right = (
+            stats.norm.ppf(float(below)) if below < 0.5 else stats.norm.isf(float(above))
+            for below, above in ((low, not_low), (high, not_high))
+        )
+        residuals = quantile_residuals(np.full(200, y), mu, phi, 1)
+        slack = 1e-7
+        assert (residuals >= max(left, -38) - slack).all() or left > 37
+        assert (residuals <= min(right, 38) + slack).all() or right < -37
+        if left > -3 and right < 3 and right > left + 1e-3:  # and they fill it
+            assert np.ptp(residuals) > 0.8 * (right - left)
+
+
+@pytest.mark.parametrize(("mu", "phi"), [(0.2, 1), (2, 0.5), (50, 0.1), (1e4, 0.02), (5, 0), (5, 1e-12)])
+def test_quantile_residuals_are_normal_under_the_model_alone(mu, phi):
+    counts = sample(mu, phi, 3, 20_000)
+    assert stats.kstest(quantile_residuals(counts, mu, phi, 5), "norm").pvalue > 0.001
+    assert stats.kstest(quantile_residuals(counts, mu * 1.5, phi, 5), "norm").pvalue < 1e-6
+    assert stats.kstest(quantile_residuals(counts, mu, phi + 0.7, 5), "norm").pvalue < 0.05
+
+
+def test_quantile_residuals_at_the_ends():
+    np.testing.assert_array_equal(quantile_residuals([10**6, 0, 3], [1, 10**6, np.nan], 0.0, 1), [38, -38, np.nan])
+    assert np.isnan(quantile_residuals([np.nan, 3, 3], [1, np.nan, 1], [0.1, 0.1, np.nan], 1)).all()
+    assert quantile_residuals(np.ones((3, 4)), 2.0, [0, 0.1, 1, 5], 1).shape == (3, 4)
+    same = quantile_residuals([3] * 9, 2.0, 0.1, 4) == quantile_residuals([3] * 9, 2.0, 0.1, np.random.default_rng(4))
+    assert same.all()
+
+
 # --- messages ---------------------------------------------------------------------------------------------------------
 
 
@@ -184,6 +233,7 @@ def test_poisson_and_overdispersed_genes_share_a_table():
         (lambda: deviance(1, -3.5, 0), "mean must not be negative; 1 of 1 are, the first is -3.5"),
         (lambda: variance([1, 2], [0.1, -0.1]), r"dispersion must not be negative; .*\[1\] is -0.1"),
         (lambda: sample(1, 1, None), "rng must be a number .*; got None"),
+        (lambda: quantile_residuals(1, 1, 0, 0.5), "rng must be a number .*; got 0.5"),
         (lambda: to_scipy([1, 2], [0.1, 0]), "dispersion 0 has no n and p.*poisson"),
         (lambda: from_size([1, 0]), "size must be positive"),
         (lambda: from_scipy(1, 1.5), "p a probability"),
