@@ -8,6 +8,7 @@ The model, for sample i and gene g, with natural logarithms throughout:
 whether they, or sums of them, are zero. Size factors s and dispersions phi are given, and taken as known.
 """
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -76,8 +77,8 @@ class GlmFit:
     def __repr__(self):
         kinds, numbers = np.unique(self.status, return_counts=True)
         outcome = ", ".join(f"{number:,} {kind}" for kind, number in zip(kinds, numbers, strict=True))
-        names = ", ".join(str(name) for name in self.design.columns)
         n, p = self.design.shape
+        names = ", ".join(str(name) for name in self.design.columns[:6]) + " …" * (p > 6)
         return f"GlmFit of {len(self.status):,} genes in {n:,} samples: {outcome}; {p} coefficients: {names}"
 
     @property
@@ -255,6 +256,8 @@ def fit(
     for name, value in {"ridge": ridge, "min_mean": min_mean}.items():
         if not (np.isfinite(value) and value >= 0):
             raise InputError(f"{name} must be 0 or more; got {value}")
+    if ridge > 0:
+        _warn_of_covariates_far_from_zero(design)
     model = Model.of(design, size_factors, ridge, min_mean)
     g, p = len(counts.genes), design.shape[1]
     coefficients, log_likelihood = np.full((g, p), np.nan), np.full(g, np.nan)
@@ -337,6 +340,17 @@ def _check_rank(design):
             f"the design has {values.shape[1]} columns of rank {rank}: {values.shape[1] - rank} of the coefficients "
             f"cannot be told from the others in these {len(values)} samples. See scomics_lite.design.diagnose(design)"
         )
+
+
+def _warn_of_covariates_far_from_zero(design):
+    """Warn where the intercept stands for a sample far from all: the ridge pulls at it, and with it at the slope."""
+    for name, values in design.items():
+        if values.nunique() > 2 and abs(values.mean()) > 10 * values.std():
+            warnings.warn(
+                f"column {name!r} of the design has mean {values.mean():.6g} and spread {values.std():.3g}: "
+                "centre it (subtract the mean), or the ridge will shrink its coefficient",
+                stacklevel=3,
+            )
 
 
 def _check_size_factors(size_factors, samples):

@@ -154,6 +154,19 @@ def test_recoding_the_design_changes_coefficients_but_no_answer(numbers):
     same(ours["stat"], theirs["stat"], rtol=1e-5)
 
 
+def test_a_covariate_far_from_zero_is_fitted_as_well_as_a_centred_one():
+    centred, years = (np.column_stack([np.ones(N), shift + np.linspace(0, 11, N)]) for shift in (-5.5, 2010))
+    settings = {"ridge": 0, **TO_THE_MAXIMUM}
+    fit, other = (glm.fit(COUNTS, design, SIZE_FACTORS, DISPERSIONS, **settings) for design in (centred, years))
+    assert (np.abs(other.coefficients[:, 0]) > 30).any()
+    assert other.converged.all()
+    same(other.coefficients[:, 1], fit.coefficients[:, 1], rtol=1e-7)
+    same(glm.wald_test(other, [0, 1])["lfcSE"], glm.wald_test(fit, [0, 1])["lfcSE"], rtol=1e-6)
+    with pytest.warns(UserWarning, match="column 'x1' of the design has mean 2015.5 .* centre it"):
+        shrunken = glm.fit(COUNTS, years, SIZE_FACTORS, DISPERSIONS)
+    assert np.abs(shrunken.coefficients[:, 1] / fit.coefficients[:, 1]).max() < 1
+
+
 def test_every_sample_twice_halves_the_variances():
     once = glm.fit(COUNTS, DESIGN, SIZE_FACTORS, DISPERSIONS, ridge=0, **TO_THE_MAXIMUM)
     arguments = np.vstack([DESIGN, DESIGN]), np.hstack([SIZE_FACTORS, SIZE_FACTORS]), DISPERSIONS
@@ -208,6 +221,8 @@ def test_sparse_counts_are_never_dense_all_at_once():
 def test_repr_and_names(fit):
     assert repr(fit) == "GlmFit of 40 genes in 12 samples: 40 converged; 3 coefficients: x0, x1, x2"
     assert fit.converged.all()
+    many = glm.fit(COUNTS, np.eye(N), SIZE_FACTORS, DISPERSIONS)
+    assert repr(many).endswith("12 coefficients: x0, x1, x2, x3, x4, x5 …")
 
 
 # --- hard genes -------------------------------------------------------------------------------------------------------
