@@ -21,7 +21,7 @@ from scipy.special import gammaln
 
 from scomics_lite import glm
 from scomics_lite import trend as trends
-from scomics_lite.profile_likelihood import BLOCK, MAX_EVALUATIONS, Profile, best_on_grid, climb, maximise
+from scomics_lite.profile_likelihood import MAX_EVALUATIONS, Profile, best_on_grid, climb, gene_blocks, maximise
 from scomics_lite.validation import Counts, InputError, check_counts, did_you_mean
 
 TRENDS = ("parametric", "local", "mean")
@@ -190,8 +190,8 @@ def moments(counts, size_factors, design=None):
     s = glm._check_size_factors(size_factors, counts.samples)
     x = None if design is None else _check_design(design, counts.samples)
     dispersions = np.full(len(counts.genes), np.nan)
-    for genes in _blocks(np.flatnonzero(counts.positive_samples()), len(s)):
-        q = glm._dense(counts, genes) / s[:, None]
+    for genes, y in gene_blocks(counts.matrix, np.flatnonzero(counts.positive_samples())):
+        q = y / s[:, None]
         dispersions[genes] = _overall_moments(q, s) if x is None else _residual_moments(q, x)
     return dispersions
 
@@ -228,8 +228,8 @@ def maximum_likelihood(counts, mean, design, *, cox_reid=True):
     dispersions = np.full(len(counts.genes), np.nan)
     products = Profile.products_of(x) if cox_reid else None
     low, high = np.log(MINIMUM), np.log(_maximum(len(x)))
-    for genes in _blocks(np.flatnonzero(counts.positive_samples()), len(x)):
-        profile = Profile(glm._dense(counts, genes).T, mean[:, genes].T, products)
+    for genes, y in gene_blocks(counts.matrix, np.flatnonzero(counts.positive_samples())):
+        profile = Profile(y.T, mean[:, genes].T, products)
         dispersions[genes] = np.exp(maximise(profile, low, high))
     return dispersions
 
@@ -268,8 +268,8 @@ def cox_reid_profile(counts, mean, design, dispersions):
     if not (np.isfinite(phi) & (phi > 0)).all():
         raise InputError("dispersions must be positive and finite; 1e-8 is as good as Poisson")
     values = np.empty((g, phi[0].size))
-    for genes in _blocks(np.arange(g), len(x)):
-        profile = Profile(glm._dense(counts, genes).T, mean[:, genes].T, Profile.products_of(x))
+    for genes, y in gene_blocks(counts.matrix, np.arange(g)):
+        profile = Profile(y.T, mean[:, genes].T, Profile.products_of(x))
         constant = (profile.y * np.log(profile.mu) - gammaln(profile.y + 1)).sum(axis=1)
         for column in range(values.shape[1]):
             values[genes, column] = constant + profile.value(np.log(phi.reshape(g, -1)[genes, column]))
@@ -298,8 +298,8 @@ class _Means:
         counted = np.flatnonzero(counts.positive_samples())
         base_mean, start = np.full((2, len(counts.genes)), np.nan)
         coefficients = np.full((x.shape[1], len(counts.genes)), np.nan)
-        for genes in _blocks(counted, len(s)):
-            q = glm._dense(counts, genes) / s[:, None]
+        for genes, y in gene_blocks(counts.matrix, counted):
+            q = y / s[:, None]
             base_mean[genes] = q.mean(axis=0)
             start[genes] = np.minimum(_overall_moments(q, s), _residual_moments(q, x))
             coefficients[:, genes] = np.linalg.lstsq(x, q, rcond=None)[0]
@@ -321,10 +321,9 @@ class _Means:
     def profiles(self):
         """Yield block after block of genes and their profile."""
         products = Profile.products_of(self.x)
-        for genes in _blocks(self.counted, len(self.s)):
+        for genes, y in gene_blocks(self.counts.matrix, self.counted):
             relative = self.x @ self.coefficients[:, genes]
             mu = self.s[:, None] * (np.exp(relative) if self.log_link else relative)
-            y = glm._dense(self.counts, genes)
             yield genes, Profile(y.T.copy(), np.maximum(mu, LEAST_MEAN).T.copy(), products)
 
 
@@ -398,12 +397,6 @@ def _fit_trend(kind, base_mean, genewise):
 def _maximum(n):
     """Give the largest dispersion for n samples, DESeq2's."""
     return max(10.0, n)
-
-
-def _blocks(genes, n):
-    """Cut the genes into blocks whose arrays stay in the processor's cache."""
-    size = max(1, BLOCK // n)
-    yield from (genes[first : first + size] for first in range(0, len(genes), size))
 
 
 # --- checking ---------------------------------------------------------------------------------------------------------

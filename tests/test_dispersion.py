@@ -394,7 +394,7 @@ def test_every_form_and_every_block_size(monkeypatch, simulated, counts, factors
     adata = anndata.AnnData(np.zeros(counts.shape), frame[[]].copy(), simulated.var[[]], layers={"counts": counts})
     for one in (partial(estimate, adata, layer="counts"), partial(estimate, sparse.csr_array(counts))):
         np.testing.assert_allclose(columns(one(table, factors)), expected, rtol=1e-10)
-    monkeypatch.setattr(dispersion, "BLOCK", 8 * 37)
+    monkeypatch.setattr(profile_likelihood, "BLOCK", 8 * 37)
     np.testing.assert_allclose(columns(estimate(frame, table, factors)), expected, rtol=1e-6)
 
 
