@@ -178,7 +178,22 @@ def _references(design):
 
 
 def as_frame(design):
-    """Give any design as a DataFrame with text for column names."""
+    """Give any design as a DataFrame with text for column names.
+
+    Parameters
+    ----------
+    design : DataFrame or array_like, shape (n, p)
+        An array gets columns ``x0``, ``x1`` …
+
+    Returns
+    -------
+    DataFrame, shape (n, p)
+
+    Examples
+    --------
+    >>> as_frame([[1, 0], [1, 1]]).columns.tolist()
+    ['x0', 'x1']
+    """
     if isinstance(design, pd.DataFrame):
         frame = design.rename(columns=str)
     else:
@@ -192,7 +207,20 @@ def as_frame(design):
 
 
 def check_finite(design):
-    """Stop values that are missing or infinite, naming column and sample."""
+    """Stop values that are missing or infinite, naming column and sample.
+
+    Parameters
+    ----------
+    design : DataFrame, shape (n, p)
+        Numbers only.
+
+    Examples
+    --------
+    >>> check_finite(pd.DataFrame({"age": [34.0, np.nan]}, index=["s1", "s2"]))
+    Traceback (most recent call last):
+    scomics_lite.validation.InputError: column 'age' of the design is nan for sample s2; every value must be a finite \
+number
+    """
     bad = np.argwhere(~np.isfinite(design.to_numpy(float)))
     if len(bad):
         row, column = bad[0]
