@@ -16,7 +16,22 @@ import scomics_lite
 from scomics_lite import datasets
 
 README = Path(__file__).parent.parent / "README.md"
-TAUGHT = ("datasets", "normalization", "plots.counts", "plots.figures", "plots.style", "simulate", "validation")
+TAUGHT = (
+    "contrasts",
+    "datasets",
+    "design",
+    "diagnosis",
+    "glm",
+    "negative_binomial",
+    "normalization",
+    "outliers",
+    "plots.counts",
+    "plots.figures",
+    "plots.style",
+    "simulate",
+    "validation",
+    "wald",
+)
 
 
 def modules():
