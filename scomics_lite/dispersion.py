@@ -8,7 +8,8 @@ few for a gene to tell its phi alone, so genes share (Love, Huber and Anders 201
     map         the maximum a posteriori: the same likelihood, with ln phi ~ N(ln trended, prior variance)
     final       map, but gene-wise where that lies so far above the trend that the prior would hide it
 
-`estimate` does all four by the conventions of DESeq2 1.38; `maximum_likelihood` goes to the exact maximum.
+`estimate` does all four by the conventions of DESeq2 1.38; `maximum_likelihood` goes to the exact maximum, and
+`edger_dispersions` is edgeR's way to share.
 """
 
 import warnings
@@ -21,8 +22,19 @@ from scipy.special import gammaln
 
 from scomics_lite import glm
 from scomics_lite import trend as trends
+from scomics_lite.edger import EdgerDispersions, edger_dispersions
 from scomics_lite.profile_likelihood import MAX_EVALUATIONS, Profile, best_on_grid, climb, gene_blocks, maximise
 from scomics_lite.validation import Counts, InputError, check_counts, did_you_mean
+
+__all__ = [
+    "Dispersions",
+    "EdgerDispersions",
+    "cox_reid_profile",
+    "edger_dispersions",
+    "estimate",
+    "maximum_likelihood",
+    "moments",
+]
 
 TRENDS = ("parametric", "local", "mean")
 MINIMUM = 1e-8  # the smallest dispersion, DESeq2's; its search goes on to a tenth of it

@@ -1,0 +1,258 @@
+"""edgeR's route to dispersions: adjusted profile likelihoods on a grid, pooled and weighted.
+
+For every gene the Cox-Reid adjusted profile log likelihood l_g, with means fitted anew at each point, is tabulated at
+21 dispersions 0.1 * 2^(-10 ... 10) (McCarthy, Chen and Smyth 2012; Chen, Lun and Smyth 2014). Then
+
+    common      maximises the sum of all l_g
+    trended     maximises m_g, the average of l over genes of similar abundance
+    tagwise     maximises l_g + n0 m_g: n0 = d0 / (n - p) genes' worth of neighbours against the gene's own counts
+
+The prior degrees of freedom d0 come from how much the genes' deviances scatter around the trend (Smyth 2004).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.interpolate import CubicSpline
+from scipy.linalg import qr
+from scipy.optimize import brentq
+from scipy.special import digamma, polygamma, xlogy
+
+from scomics_lite import glm, negative_binomial
+from scomics_lite.profile_likelihood import Profile, gene_blocks
+from scomics_lite.validation import Counts, InputError, check_counts
+
+GRID = np.linspace(-10, 10, 21)  # log2(dispersion / 0.1)
+LEAST_COUNT = 5  # genes with a smaller total take part in nothing
+NO_MEAN = 1e-4  # a count of zero whose mean is below this says nothing about the dispersion
+PRIOR_COUNT = 2  # added to the counts of a typical library for average log2 CPM
+LARGEST_PRIOR = 1e6  # in units of a gene: tagwise is then trended
+
+
+@dataclass(frozen=True, repr=False)
+class EdgerDispersions:
+    """Dispersions by edgeR's method.
+
+    Attributes
+    ----------
+    genes : Index, shape (g,)
+    average_log_cpm : ndarray, shape (g,)
+        log2 counts per million of a gene over all samples, 2 counts added.
+    common : float
+    trended, tagwise : ndarray, shape (g,)
+        Genes with fewer than 5 counts in total have the trend of the least abundant gene in both.
+    prior_df : float
+        d0; infinite where genes scatter no more than chance would have it.
+    """
+
+    genes: pd.Index
+    average_log_cpm: np.ndarray
+    common: float
+    trended: np.ndarray
+    tagwise: np.ndarray
+    prior_df: float
+
+    def __repr__(self):
+        low, high = np.min(self.trended), np.max(self.trended)
+        return (
+            f"EdgerDispersions of {len(self.genes):,} genes: common {self.common:.3g}, "
+            f"trended {low:.3g} to {high:.3g}, prior degrees of freedom {self.prior_df:.3g}"
+        )
+
+
+def edger_dispersions(counts, design, size_factors, *, prior_df=None, layer=None):
+    """Estimate common, trended and tagwise dispersions as edgeR's ``estimateDisp(y, design)`` of version 3.40 does.
+
+    Parameters
+    ----------
+    counts : array_like, sparse, DataFrame or AnnData, shape (n, g)
+        Raw counts, samples or cells in rows.
+    design : DataFrame or array_like, shape (n, p)
+        As for `scomics_lite.glm.fit`; with fewer columns than samples.
+    size_factors : array_like, shape (n,)
+        Positive, on any scale. For edgeR's numbers those of ``normalization.size_factors(counts, "tmm")``.
+    prior_df : float, optional
+        d0. Estimated from the data when not given.
+    layer : str, optional
+        Layer of an AnnData that holds the counts.
+
+    Returns
+    -------
+    EdgerDispersions
+
+    Raises
+    ------
+    InputError
+        If samples and coefficients are as many, no gene has 5 counts, or `prior_df` would have to come from one gene.
+
+    Examples
+    --------
+    >>> from scomics_lite import simulate
+    >>> adata = simulate.bulk_counts(["A"] * 4 + ["B"] * 4, 200, dispersion=0.1, library_sizes=1e5, rng=1)
+    >>> design = pd.DataFrame({"Intercept": 1.0, "B": [0] * 4 + [1] * 4}, index=adata.obs_names)
+    >>> round(edger_dispersions(adata, design, adata.obs["size_factor"]).common, 2)
+    0.09
+    """
+    counts = check_counts(counts, layer=layer)
+    x = glm._check_design(design, counts.samples).to_numpy(float)
+    if x.shape[1] >= len(x):
+        raise InputError(f"{len(x)} samples and {x.shape[1]} coefficients leave no residual degree of freedom")
+    if prior_df is not None and not prior_df >= 0:
+        raise InputError(f"prior_df must not be negative, got {prior_df}")
+    s = glm._check_size_factors(size_factors, counts.samples)
+    log_sizes = np.log(counts.library_sizes)
+    sizes = np.exp(np.log(s) + (log_sizes - np.log(s)).mean())  # effective library sizes
+    used = np.flatnonzero(np.asarray(counts.matrix.sum(axis=0)).ravel() >= LEAST_COUNT)
+    if used.size == 0:
+        raise InputError(f"no gene has {LEAST_COUNT} counts in total")
+    heights = _tabulate(counts, x, sizes, used)
+    common = float(_dispersion_at(heights.sum(axis=0, keepdims=True))[0])
+    abundance = _average_log_cpm(counts, sizes, common)
+    shared = _average_by_abundance(abundance[used], heights)
+    trend = _dispersion_at(shared)
+    if prior_df is None:
+        prior_df = _prior_df(counts, x, sizes, used, trend, abundance[used])
+    weight = min(prior_df / (len(x) - x.shape[1]), LARGEST_PRIOR)
+    trended = np.full(len(counts.genes), trend[abundance[used].argmin()])
+    trended[used] = trend
+    tagwise = trended.copy()
+    tagwise[used] = _dispersion_at(heights + weight * shared)
+    return EdgerDispersions(counts.genes, abundance, common, trended, tagwise, float(prior_df))
+
+
+# --- the table of likelihoods -----------------------------------------------------------------------------------------
+
+
+def _tabulate(counts, x, sizes, genes):
+    """Compute l on the grid, shape (genes, 21); 0 for a gene without a residual degree of freedom."""
+    heights = np.zeros((len(genes), len(GRID)))
+    for members, kept, y in _without_empty_samples(counts, x, sizes, genes):
+        columns = _independent(x[kept])
+        if kept.sum() <= columns.size:
+            continue
+        design = x[kept][:, columns]
+        products = Profile.products_of(design)
+        for point, log2_ratio in enumerate(GRID):
+            phi = 0.1 * 2**log2_ratio
+            mu = np.maximum(_fit(y, design, sizes[kept], phi).mean, 1e-10)
+            profile = Profile(y.T, mu.T, products)
+            heights[members, point] = profile.value(np.full(y.shape[1], np.log(phi))) + xlogy(y, mu).sum(axis=0)
+    return heights
+
+
+def _without_empty_samples(counts, x, sizes, genes):
+    """Yield genes (positions among `genes`), the samples whose mean is not zero in them, and the counts there."""
+    position = np.zeros(len(counts.genes), dtype=int)
+    position[genes] = np.arange(len(genes))
+    for block, y in gene_blocks(counts.matrix, genes):
+        kept = (_fit(y, x, sizes, 0.05).mean >= NO_MEAN) | (y >= NO_MEAN)
+        patterns, which = np.unique(kept, axis=1, return_inverse=True)
+        for number, pattern in enumerate(patterns.T):
+            members = np.flatnonzero(which.ravel() == number)
+            yield position[block[members]], pattern, y[np.ix_(pattern, members)]
+
+
+def _fit(y, x, sizes, dispersions):
+    """Fit the plain regression: no ridge, no floor."""
+    table = Counts(y, pd.RangeIndex(y.shape[0]), pd.RangeIndex(y.shape[1]))
+    return glm.fit(table, x, sizes, dispersions, ridge=0.0, min_mean=0.0)
+
+
+def _independent(x):
+    """Choose columns that span what all columns of x span."""
+    _, r, order = qr(x, mode="economic", pivoting=True)
+    size = np.abs(np.diag(r))
+    return np.sort(order[: np.count_nonzero(size > 1e-7 * max(size.max(initial=0.0), 1e-300))])
+
+
+def _dispersion_at(heights):
+    """Find the maxima of the cubic splines through the rows of heights (b, 21); dispersions (b,)."""
+    spline = CubicSpline(GRID, heights, axis=1)
+    c3, c2, c1, _ = spline.c  # of the powers of the distance t from the left end of 20 pieces, shape (20, b)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = c1 / (np.sqrt(c2**2 - 3 * c3 * c1) - c2)  # where the slope falls through zero
+    t = np.where((t >= 0) & (t <= 1), t, 0)
+    inside = ((c3 * t + c2) * t + c1) * t + spline.c[3]
+    piece = inside.argmax(axis=0)
+    rows = np.arange(len(heights))
+    best = GRID[piece] + t[piece, rows]
+    best = np.where(heights[:, -1] > inside[piece, rows], GRID[-1], best)
+    return 0.1 * 2**best
+
+
+# --- abundance and its trend ------------------------------------------------------------------------------------------
+
+
+def _average_log_cpm(counts, sizes, dispersion):
+    """Fit log2 counts per million over all samples, with 2 counts added in proportion to library size."""
+    added = PRIOR_COUNT * sizes / sizes.mean()
+    abundance = np.empty(len(counts.genes))
+    ones = np.ones((len(sizes), 1))
+    for genes, y in gene_blocks(counts.matrix, np.arange(len(abundance))):
+        fit = _fit(y + added[:, None], ones, sizes + 2 * added, dispersion)
+        abundance[genes] = fit.coefficients[:, 0]
+    return (abundance + np.log(1e6)) / np.log(2)
+
+
+def _average_by_abundance(abundance, heights):
+    """Average the rows of heights over genes of similar abundance: local constants with tricube weights, as locfit.
+
+    The share of genes taken falls from all of 50 to a quarter of many. Fitted at the ends and halfway wherever two
+    points are further apart than 0.8 of the smaller reach, with straight lines between.
+    """
+    g = len(abundance)
+    neighbours = int(g * (1.0 if g <= 50 else 0.25 + 0.75 * np.sqrt(50 / g)) + 1e-9)
+
+    def fit(point):
+        away = np.abs(abundance - point)
+        reach = np.partition(away, neighbours - 1)[neighbours - 1]
+        weights = np.clip(1 - (away / max(reach, 1e-300)) ** 3, 0, None) ** 3
+        weights = weights if weights.any() else np.ones(g)
+        return weights @ heights / weights.sum(), reach
+
+    low, high = abundance.min(), abundance.max()
+    fits, gaps = {end: fit(end) for end in (low, high)}, [(low, high)]
+    while gaps:
+        low, high = gaps.pop()
+        if high - low > 0.8 * min(fits[low][1], fits[high][1]):
+            middle = (low + high) / 2
+            fits[middle] = fit(middle)
+            gaps += [(low, middle), (middle, high)]
+    points = sorted(fits)
+    values = np.array([fits[point][0] for point in points])
+    return np.column_stack([np.interp(abundance, points, column) for column in values.T])
+
+
+# --- the prior degrees of freedom -------------------------------------------------------------------------------------
+
+
+def _prior_df(counts, x, sizes, genes, trend, abundance):
+    """Estimate the d0 of the scaled F distribution of the genes' deviances per degree of freedom (Smyth 2004)."""
+    variances, df = np.zeros(len(genes)), np.zeros(len(genes))
+    for members, kept, y in _without_empty_samples(counts, x, sizes, genes):
+        columns = _independent(x[kept])
+        df[members] = kept.sum() - columns.size
+        if kept.sum() > columns.size:
+            fit = _fit(y, x[kept][:, columns], sizes[kept], trend[members])
+            deviance = negative_binomial.deviance(y, fit.mean, trend[members]).sum(axis=0)
+            variances[members] = deviance / df[members]
+    informative = df > 0
+    if informative.sum() < 2:
+        raise InputError(f"{informative.sum()} genes are too few to estimate prior_df from; pass it, or use more genes")
+    variances, df = variances[informative], df[informative]
+    variances = np.maximum(variances, 1e-5 * np.median(variances))
+    e = np.log(variances) - digamma(df / 2) + np.log(df / 2)
+    basis = _natural_spline(abundance[informative])
+    residuals = e - basis @ np.linalg.lstsq(basis, e, rcond=None)[0]
+    excess = (residuals**2).sum() / (len(e) - basis.shape[1]) - polygamma(1, df / 2).mean()
+    return np.inf if excess <= 0 else 2 * brentq(lambda half: polygamma(1, half) - excess, 1e-8, 1e12)
+
+
+def _natural_spline(x):
+    """Evaluate a basis of natural cubic splines knots at the ends and thirds of x, shape (g, 4); less for few genes."""
+    size = 1 + (len(x) >= 3) + (len(x) >= 6) + (len(x) >= 30)
+    knots = np.quantile(x, np.linspace(0, 1, max(size, 2)))
+    cubes = np.clip(x[:, None] - knots, 0, None) ** 3
+    bends = (cubes[:, :-1] - cubes[:, -1:]) / np.maximum(knots[-1] - knots[:-1], 1e-300)
+    return np.column_stack([np.ones_like(x), x, bends[:, :-1] - bends[:, -1:]])[:, :size]
