@@ -99,16 +99,18 @@ def estimate(counts, design, size_factors, *, trend="parametric", prior_variance
 
     Parameters
     ----------
-    counts : array_like, sparse, DataFrame or AnnData, shape (n, g)
+    counts : array_like, sparse, DataFrame, AnnData or Counts, shape (n, g)
         Raw counts, samples or cells in rows. Sparse counts are made dense a block of genes at a time.
     design : DataFrame or array_like, shape (n, p)
         As for `scomics_lite.glm.fit`; with fewer columns than samples.
     size_factors : array_like, shape (n,)
         Positive.
-    trend : str
+    trend : str or Dispersions
         ``"parametric"``, DESeq2's default: a0 + a1 / mean, fitted to the genes with at least 1e-6, a hundred times the
         minimum; where that does not fit, ``"local"`` takes its place, with a warning. ``"local"``: a smooth curve of
-        ln phi over ln mean. ``"mean"``: one dispersion for all genes.
+        ln phi over ln mean. ``"mean"``: one dispersion for all genes. `Dispersions` of an earlier call: their trend,
+        residual variance and prior variance, for genes whose counts have changed since (as
+        `scomics_lite.glm.replace_outliers` changes them).
     prior_variance : float, optional
         Variance of the true ln dispersions around the trend. When not given, `scomics_lite.trend.prior_variance`
         estimates it; with 3 residual degrees of freedom or fewer DESeq2's own value comes from random numbers, and the
@@ -137,19 +139,21 @@ def estimate(counts, design, size_factors, *, trend="parametric", prior_variance
     >>> found.final.round(2)[:4]
     array([0.14, 0.16, 0.15, 0.11])
     """
-    if trend not in TRENDS:
+    earlier = trend if isinstance(trend, Dispersions) else None
+    if earlier is None and trend not in TRENDS:
         raise InputError(f"there is no trend {trend!r}; {did_you_mean(trend, TRENDS)}")
     if prior_variance is not None and not (np.isfinite(prior_variance) and prior_variance > 0):
         raise InputError(f"prior_variance must be positive, got {prior_variance}")
-    means = _Means.fit(check_counts(counts, layer=layer), design, size_factors)
+    counts = counts if isinstance(counts, Counts) else check_counts(counts, layer=layer)
+    means = _Means.fit(counts, design, size_factors)
     genewise = _genewise(means)
-    curve = _fit_trend(trend, means.base_mean, genewise)
+    curve = earlier.trend if earlier else _fit_trend(trend, means.base_mean, genewise)
     trended = curve(means.base_mean)
     log_residuals = np.log(genewise / trended)
     informative = log_residuals[genewise >= 100 * MINIMUM]
-    residual_variance = trends.residual_variance(informative)
+    residual_variance = earlier.residual_variance if earlier else trends.residual_variance(informative)
     if prior_variance is None:
-        prior_variance = trends.prior_variance(informative, means.residual_df)
+        prior_variance = earlier.prior_variance if earlier else trends.prior_variance(informative, means.residual_df)
     shrunken = _maximum_a_posteriori(means, genewise, trended, prior_variance)
     outlier = log_residuals > OUTLIER_SD * np.sqrt(residual_variance)
     return Dispersions(
@@ -181,7 +185,7 @@ def moments(counts, size_factors, design=None):
 
     Parameters
     ----------
-    counts : array_like, sparse or DataFrame, shape (n, g)
+    counts : array_like, sparse, DataFrame or Counts, shape (n, g)
         Raw counts, of one gene or more.
     size_factors : array_like, shape (n,)
         Positive.
@@ -213,7 +217,7 @@ def maximum_likelihood(counts, mean, design, *, cox_reid=True):
 
     Parameters
     ----------
-    counts : array_like, sparse or DataFrame, shape (n, g)
+    counts : array_like, sparse, DataFrame or Counts, shape (n, g)
         Raw counts, of one gene or more.
     mean : array_like, shape (n, g)
         Fitted means, positive, as in ``glm.fit(...).mean``. They are held fixed.
@@ -251,7 +255,7 @@ def cox_reid_profile(counts, mean, design, dispersions):
 
     Parameters
     ----------
-    counts : array_like, sparse or DataFrame, shape (n, g)
+    counts : array_like, sparse, DataFrame or Counts, shape (n, g)
         Raw counts, of one gene or more.
     mean : array_like, shape (n, g)
         Fitted means, positive, as in ``glm.fit(...).mean``. They are held fixed.
@@ -428,6 +432,8 @@ def _check_design(design, samples):
 
 def _some_genes(counts):
     """Read counts of a few genes, where a sample may well have none: check_counts would call it empty."""
+    if isinstance(counts, Counts):
+        return counts
     matrix = sparse.csr_array(counts) if sparse.issparse(counts) else np.asarray(counts, dtype=float)
     if matrix.ndim != 2:
         raise InputError(f"counts must be samples x genes, got shape {matrix.shape}; one gene is counts[:, [0]]")

@@ -21,6 +21,7 @@ from scipy.special import digamma, polygamma, xlogy
 
 from scomics_lite import glm, negative_binomial
 from scomics_lite.profile_likelihood import Profile, gene_blocks
+from scomics_lite.trend import fit_where_needed
 from scomics_lite.validation import Counts, InputError, check_counts
 
 GRID = np.linspace(-10, 10, 21)  # log2(dispersion / 0.1)
@@ -66,7 +67,7 @@ def edger_dispersions(counts, design, size_factors, *, prior_df=None, layer=None
 
     Parameters
     ----------
-    counts : array_like, sparse, DataFrame or AnnData, shape (n, g)
+    counts : array_like, sparse, DataFrame, AnnData or Counts, shape (n, g)
         Raw counts, samples or cells in rows.
     design : DataFrame or array_like, shape (n, p)
         As for `scomics_lite.glm.fit`; with fewer columns than samples.
@@ -94,7 +95,7 @@ def edger_dispersions(counts, design, size_factors, *, prior_df=None, layer=None
     >>> round(edger_dispersions(adata, design, adata.obs["size_factor"]).common, 2)
     0.09
     """
-    counts = check_counts(counts, layer=layer)
+    counts = counts if isinstance(counts, Counts) else check_counts(counts, layer=layer)
     x = glm._check_design(design, counts.samples).to_numpy(float)
     if x.shape[1] >= len(x):
         raise InputError(f"{len(x)} samples and {x.shape[1]} coefficients leave no residual degree of freedom")
@@ -211,16 +212,8 @@ def _average_by_abundance(abundance, heights):
         weights = weights if weights.any() else np.ones(g)
         return weights @ heights / weights.sum(), reach
 
-    low, high = abundance.min(), abundance.max()
-    fits, gaps = {end: fit(end) for end in (low, high)}, [(low, high)]
-    while gaps:
-        low, high = gaps.pop()
-        if high - low > 0.8 * min(fits[low][1], fits[high][1]):
-            middle = (low + high) / 2
-            fits[middle] = fit(middle)
-            gaps += [(low, middle), (middle, high)]
-    points = sorted(fits)
-    values = np.array([fits[point][0] for point in points])
+    points, fits = fit_where_needed(fit, abundance.min(), abundance.max())
+    values = np.array([average for average, _ in fits])
     return np.column_stack([np.interp(abundance, points, column) for column in values.T])
 
 

@@ -191,17 +191,43 @@ def local(means, dispersions):
     def fit(point):
         return _local_parabolas(x, y, np.array([point]), neighbours, weights=np.exp(x))[:, 0]
 
-    fits = {end: fit(end) for end in (x.min(), x.max())}  # point: value, slope, reach
-    gaps = [(x.min(), x.max())]
+    points, fits = fit_where_needed(fit, x.min(), x.max())
+    values, slopes, _ = np.array(fits).T
+    return LocalTrend(points, values, slopes, float(np.polyfit(x, y, 2, w=np.exp(x / 2))[0]))
+
+
+def fit_where_needed(fit, low, high):
+    """Fit at both ends and, as locfit does, halfway wherever two points lie too far apart for what they reach.
+
+    Parameters
+    ----------
+    fit : callable
+        Takes a point and gives a sequence, whose last item is the distance that the fit reaches: points may be 0.8 of
+        the smaller reach of two apart.
+    low, high : float
+        The ends.
+
+    Returns
+    -------
+    points : ndarray, shape (k,)
+        In rising order.
+    fits : list of sequences, length k
+
+    Examples
+    --------
+    >>> points, fits = fit_where_needed(lambda point: [point**2, 2.0], 0, 4)
+    >>> points
+    array([0., 1., 2., 3., 4.])
+    """
+    fits, gaps = {float(end): fit(float(end)) for end in (low, high)}, [(float(low), float(high))]
     while gaps:
         low, high = gaps.pop()
-        if high - low > 0.8 * min(fits[low][2], fits[high][2]):
+        if high - low > 0.8 * min(fits[low][-1], fits[high][-1]):
             middle = (low + high) / 2
             fits[middle] = fit(middle)
             gaps += [(low, middle), (middle, high)]
     points = sorted(fits)
-    values, slopes, _ = np.array([fits[point] for point in points]).T
-    return LocalTrend(np.array(points), values, slopes, float(np.polyfit(x, y, 2, w=np.exp(x / 2))[0]))
+    return np.array(points), [fits[point] for point in points]
 
 
 def residual_variance(log_residuals):

@@ -356,6 +356,18 @@ def test_one_dispersion_for_all(counts, factors):
     assert found.trend.value == pytest.approx(found.genewise[found.genewise > 1e-7].mean(), rel=0.05)
 
 
+def test_some_genes_by_what_all_genes_taught(counts, factors, found):
+    some = np.arange(50)
+    table = dispersion.check_counts(counts)
+    part = dispersion.Counts(table.matrix[:, some], table.samples, table.genes[some])
+    again = estimate(part, DESIGN, factors, trend=found)
+    np.testing.assert_allclose(columns(again), columns(found)[some], rtol=1e-6)
+    assert (again.outlier == found.outlier[some]).all()
+    assert (again.trend, again.prior_variance) == (found.trend, found.prior_variance)
+    assert estimate(part, DESIGN, factors, trend=found, prior_variance=2).prior_variance == 2
+    np.testing.assert_array_equal(moments(part, factors), moments(counts, factors)[some])
+
+
 def test_genes_that_do_not_arrive_take_the_grid(monkeypatch, counts, factors, found):
     monkeypatch.setattr(profile_likelihood, "MAX_EVALUATIONS", 3)
     monkeypatch.setattr(dispersion, "MAX_EVALUATIONS", 3)
