@@ -90,6 +90,11 @@ def gene_blocks(matrix, genes, entries=None):
     ------
     genes : ndarray of int, shape (b,)
     counts : ndarray, shape (n, b)
+
+    Examples
+    --------
+    >>> [genes.tolist() for genes, _ in gene_blocks(np.ones((2, 5)), np.array([0, 2, 4]), entries=4)]
+    [[0, 2], [4]]
     """
     columns = matrix.tocsc() if sparse.issparse(matrix) else matrix
     size = max(1, (entries or BLOCK) // matrix.shape[0])
@@ -123,6 +128,13 @@ def climb(profile, start, lowest):
         At the start.
     evaluations : ndarray of int, shape (b,)
         100 for a gene that did not arrive.
+
+    Examples
+    --------
+    >>> profile = Profile(np.array([[4.0, 16, 10, 30]]), np.full((1, 4), 15.0), Profile.products_of(np.ones((4, 1))))
+    >>> log_phi, height, first_height, evaluations = climb(profile, np.log([0.1]), lowest=np.log(1e-9))
+    >>> np.exp(log_phi).round(3)
+    array([0.508])
     """
     log_phi, evaluations = start.copy(), np.zeros(len(start), dtype=int)
     height, slope = profile.derivatives(start)
@@ -170,6 +182,12 @@ def best_on_grid(profile, low, high):
     Returns
     -------
     ndarray, shape (b,)
+
+    Examples
+    --------
+    >>> profile = Profile(np.array([[4.0, 16, 10, 30]]), np.full((1, 4), 15.0), Profile.products_of(np.ones((4, 1))))
+    >>> np.exp(best_on_grid(profile, np.log(1e-8), np.log(10))).round(3)
+    array([0.505])
     """
     coarse = np.linspace(low, high, 20)
     best = _best(profile, np.broadcast_to(coarse[:, None], (20, len(profile.y))))
@@ -199,6 +217,12 @@ def maximise(profile, low, high):
     -------
     ndarray, shape (b,)
         `low` or `high` where the height still rises there.
+
+    Examples
+    --------
+    >>> profile = Profile(np.array([[4.0, 16, 10, 30]]), np.full((1, 4), 15.0), Profile.products_of(np.ones((4, 1))))
+    >>> np.exp(maximise(profile, np.log(1e-8), np.log(10))).round(3)
+    array([0.508])
     """
     b = len(profile.y)
     log_phi = _best(profile, np.broadcast_to(np.linspace(low, high, 13)[:, None], (13, b)))
