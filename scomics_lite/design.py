@@ -21,10 +21,19 @@ from formulaic import Formula, SimpleFormula
 from formulaic.errors import FormulaicError
 
 from scomics_lite.contrasts import as_frame, check_finite, contrast
-from scomics_lite.diagnosis import Alias, DesignReport, check_design, diagnose
+from scomics_lite.diagnosis import Alias, DesignReport, check_design, diagnose, match_design
 from scomics_lite.validation import InputError, did_you_mean
 
-__all__ = ["Alias", "DesignReport", "check_design", "contrast", "design_matrix", "diagnose", "group_mean"]
+__all__ = [
+    "Alias",
+    "DesignReport",
+    "check_design",
+    "contrast",
+    "design_matrix",
+    "diagnose",
+    "group_mean",
+    "match_design",
+]
 
 FEW_LEVELS = 10  # whole numbers with so few values, each shared by samples, are more often labels than amounts
 

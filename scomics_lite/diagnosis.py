@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from scomics_lite.contrasts import as_frame, check_finite, contrast
-from scomics_lite.validation import InputError
+from scomics_lite.validation import InputError, check_order
 
 TOLERANCE = 1e-7  # of a column's length: less left over by the other columns is rounding (R's lm has the same)
 HIGH_INFLATION = 5.0  # a customary mark: the standard error is more than twice that of an unconfounded design
@@ -190,6 +190,44 @@ nothing is left to estimate a dispersion from. Leave a term out of the formula, 
     if report.problems:
         raise InputError(report.problems[0])
     return report.design
+
+
+def match_design(design, samples):
+    """Give the design as a DataFrame with one row for each sample, in their order, and independent columns.
+
+    Parameters
+    ----------
+    design : DataFrame or array_like, shape (n, p)
+        From `design_matrix`, or any numbers.
+    samples : pandas.Index, shape (n,)
+        Names of the samples of the counts.
+
+    Returns
+    -------
+    DataFrame, shape (n, p)
+
+    Examples
+    --------
+    >>> match_design([[1, 0], [1, 1]], pd.Index(["s1", "s2"])).index.tolist()
+    ['s1', 's2']
+    """
+    frame = as_frame(design)
+    if len(frame) != len(samples):
+        raise InputError(f"a design for {len(samples)} samples has as many rows; got {len(frame)}")
+    check_order(design, samples, "design")
+    if not isinstance(design, pd.DataFrame):
+        frame.index = samples
+    texts = [name for name, kind in frame.dtypes.items() if not pd.api.types.is_numeric_dtype(kind)]
+    if texts:
+        raise InputError(f"column {texts[0]!r} of the design holds no numbers; see scomics_lite.design.design_matrix")
+    check_finite(frame)
+    rank, p = np.linalg.matrix_rank(frame.to_numpy(float)), frame.shape[1]
+    if rank < p:
+        raise InputError(
+            f"the design has {p} columns of rank {rank}: {p - rank} of the coefficients cannot be told from the "
+            f"others in these {len(frame)} samples. See scomics_lite.design.diagnose(design)"
+        )
+    return frame
 
 
 def _aliases(design):

@@ -22,9 +22,10 @@ from scipy.special import gammaln
 
 from scomics_lite import glm
 from scomics_lite import trend as trends
+from scomics_lite.design import match_design
 from scomics_lite.edger import EdgerDispersions, edger_dispersions
 from scomics_lite.profile_likelihood import MAX_EVALUATIONS, Profile, best_on_grid, climb, gene_blocks, maximise
-from scomics_lite.validation import Counts, InputError, check_counts, did_you_mean
+from scomics_lite.validation import Counts, InputError, check_counts, check_size_factors, did_you_mean
 
 __all__ = [
     "Dispersions",
@@ -203,7 +204,7 @@ def moments(counts, size_factors, design=None):
     array([ 0.62, -0.2 ])
     """
     counts = _some_genes(counts)
-    s = glm._check_size_factors(size_factors, counts.samples)
+    s = check_size_factors(size_factors, counts.samples)
     x = None if design is None else _check_design(design, counts.samples)
     dispersions = np.full(len(counts.genes), np.nan)
     for genes, y in gene_blocks(counts.matrix, np.flatnonzero(counts.positive_samples())):
@@ -309,7 +310,7 @@ class _Means:
 
     @classmethod
     def fit(cls, counts, design, size_factors):
-        s = glm._check_size_factors(size_factors, counts.samples)
+        s = check_size_factors(size_factors, counts.samples)
         x = _check_design(design, counts.samples)
         counted = np.flatnonzero(counts.positive_samples())
         base_mean, start = np.full((2, len(counts.genes)), np.nan)
@@ -420,7 +421,7 @@ def _maximum(n):
 
 def _check_design(design, samples):
     """Give the design as an array (n, p) with n > p."""
-    x = glm._check_design(design, samples).to_numpy(float)
+    x = match_design(design, samples).to_numpy(float)
     n, p = x.shape
     if p >= n:
         raise InputError(

@@ -20,9 +20,10 @@ from scipy.optimize import brentq
 from scipy.special import digamma, polygamma, xlogy
 
 from scomics_lite import glm, negative_binomial
+from scomics_lite.design import match_design
 from scomics_lite.profile_likelihood import Profile, gene_blocks
 from scomics_lite.trend import fit_where_needed
-from scomics_lite.validation import Counts, InputError, check_counts
+from scomics_lite.validation import Counts, InputError, check_counts, check_size_factors
 
 GRID = np.linspace(-10, 10, 21)  # log2(dispersion / 0.1)
 LEAST_COUNT = 5  # genes with a smaller total take part in nothing
@@ -96,12 +97,12 @@ def edger_dispersions(counts, design, size_factors, *, prior_df=None, layer=None
     0.09
     """
     counts = counts if isinstance(counts, Counts) else check_counts(counts, layer=layer)
-    x = glm._check_design(design, counts.samples).to_numpy(float)
+    x = match_design(design, counts.samples).to_numpy(float)
     if x.shape[1] >= len(x):
         raise InputError(f"{len(x)} samples and {x.shape[1]} coefficients leave no residual degree of freedom")
     if prior_df is not None and not prior_df >= 0:
         raise InputError(f"prior_df must not be negative, got {prior_df}")
-    s = glm._check_size_factors(size_factors, counts.samples)
+    s = check_size_factors(size_factors, counts.samples)
     log_sizes = np.log(counts.library_sizes)
     sizes = np.exp(np.log(s) + (log_sizes - np.log(s)).mean())  # effective library sizes
     used = np.flatnonzero(np.asarray(counts.matrix.sum(axis=0)).ravel() >= LEAST_COUNT)

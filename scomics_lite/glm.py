@@ -17,9 +17,10 @@ import pandas as pd
 from scipy import sparse
 
 from scomics_lite import negative_binomial
+from scomics_lite.design import match_design
 from scomics_lite.irls import Model, solve
 from scomics_lite.outliers import cooks_cutoff, cooks_distance, flag_outliers, replace_outliers
-from scomics_lite.validation import Counts, InputError, check_counts
+from scomics_lite.validation import Counts, InputError, check_counts, check_order, check_size_factors
 from scomics_lite.wald import adjust, independent_filtering, likelihood_ratio_test, wald_test
 
 __all__ = [
@@ -250,8 +251,8 @@ def fit(
     array([11.,  4.])
     """
     counts = counts if isinstance(counts, Counts) else check_counts(counts, layer=layer)
-    design = _check_design(design, counts.samples)
-    size_factors = _check_size_factors(size_factors, counts.samples)
+    design = match_design(design, counts.samples)
+    size_factors = check_size_factors(size_factors, counts.samples)
     dispersions = _check_dispersions(dispersions, counts.genes)
     for name, value in {"ridge": ridge, "min_mean": min_mean}.items():
         if not (np.isfinite(value) and value >= 0):
@@ -295,53 +296,6 @@ def _dense(columns, genes):
 # --- checking ---------------------------------------------------------------------------------------------------------
 
 
-def _check_design(design, samples):
-    """Give the design as a DataFrame with one row for each sample, in their order, and full column rank."""
-    if not isinstance(design, pd.DataFrame):
-        design = np.asarray(design, dtype=float)
-        if design.ndim != 2 or len(design) != len(samples):
-            raise InputError(f"a design for {len(samples)} samples has as many rows; got shape {design.shape}")
-        design = pd.DataFrame(design, index=samples, columns=[f"x{j}" for j in range(design.shape[1])])
-    if len(design) != len(samples):
-        raise InputError(f"a design for {len(samples)} samples has as many rows; got {len(design)}")
-    _check_order(design, samples, "design")
-    _check_rank(design)
-    return design
-
-
-def _check_order(table, names, what):
-    """Refuse a DataFrame or Series whose index names the same things in another order, or other things."""
-    index = getattr(table, "index", names)
-    if isinstance(names, pd.RangeIndex) or not isinstance(index, pd.Index) or isinstance(index, pd.RangeIndex):
-        return  # one of them has no names
-    if not index.equals(names):
-        row = int(np.argmax(np.asarray(index != names))) if len(index) == len(names) else 0
-        raise InputError(
-            f"the names of the {what} are not those of the counts: row {row} is {index[row]!r} instead of "
-            f"{names[row]!r}. Bring them into one order: {what.replace(' ', '_')}.loc[...]"
-        )
-
-
-def _check_rank(design):
-    texts = [name for name, kind in design.dtypes.items() if not pd.api.types.is_numeric_dtype(kind)]
-    if texts:
-        raise InputError(f"column {texts[0]!r} of the design holds no numbers; see scomics_lite.design.design_matrix")
-    values = design.to_numpy(float)
-    bad = np.argwhere(~np.isfinite(values))
-    if len(bad):
-        row, column = bad[0]
-        raise InputError(
-            f"the design has {values[row, column]} in column {design.columns[column]!r}, sample {design.index[row]!r}; "
-            "a covariate must be known for every sample: drop the sample or the covariate"
-        )
-    rank = np.linalg.matrix_rank(values)
-    if rank < values.shape[1]:
-        raise InputError(
-            f"the design has {values.shape[1]} columns of rank {rank}: {values.shape[1] - rank} of the coefficients "
-            f"cannot be told from the others in these {len(values)} samples. See scomics_lite.design.diagnose(design)"
-        )
-
-
 def _warn_of_covariates_far_from_zero(design):
     """Warn where the intercept stands for a sample far from all: the ridge pulls at it, and with it at the slope."""
     for name, values in design.items():
@@ -353,19 +307,8 @@ def _warn_of_covariates_far_from_zero(design):
             )
 
 
-def _check_size_factors(size_factors, samples):
-    _check_order(size_factors, samples, "size factors")
-    size_factors = np.asarray(size_factors, dtype=float)
-    if size_factors.shape != (len(samples),):
-        raise InputError(f"{len(samples)} samples need as many size factors, got shape {size_factors.shape}")
-    bad = np.flatnonzero(~(np.isfinite(size_factors) & (size_factors > 0)))
-    if bad.size:
-        raise InputError(f"size factors must be positive; sample {samples[bad[0]]!r} has {size_factors[bad[0]]}")
-    return size_factors
-
-
 def _check_dispersions(dispersions, genes):
-    _check_order(dispersions, genes, "dispersions")
+    check_order(dispersions, genes, "dispersions")
     dispersions = np.asarray(dispersions, dtype=float)
     if dispersions.ndim == 0:
         dispersions = np.full(len(genes), dispersions)

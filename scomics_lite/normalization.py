@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from scomics_lite.validation import CountsError, InputError, check_counts, did_you_mean
+from scomics_lite.validation import CountsError, InputError, check_counts, check_size_factors, did_you_mean
 
 METHODS = ("total", "median_of_ratios", "poscounts", "upper_quartile", "rle", "tmm", "tmmwsp")
 
@@ -180,14 +180,7 @@ def normalize(counts, size_factors, *, layer=None):
            [100.,  50.]])
     """
     checked = check_counts(counts, layer=layer, min_samples=1)
-    size_factors = np.asarray(size_factors, dtype=float)
-    if size_factors.shape != (len(checked.samples),):
-        raise InputError(f"{len(checked.samples)} samples need as many size factors, got shape {size_factors.shape}")
-    bad = np.flatnonzero(~(np.isfinite(size_factors) & (size_factors > 0)))
-    if bad.size:
-        raise InputError(
-            f"size factors must be positive and finite; sample {checked.samples[bad[0]]} has {size_factors[bad[0]]}"
-        )
+    size_factors = check_size_factors(size_factors, checked.samples)
     if sparse.issparse(checked.matrix):
         return sparse.csr_array(sparse.diags_array(1 / size_factors) @ checked.matrix)
     normalized = checked.matrix / size_factors[:, None]

@@ -144,6 +144,68 @@ def did_you_mean(name, choices):
     return f"{guess}Known: {', '.join(sorted(known.values()))}"
 
 
+def check_order(table, names, what):
+    """Refuse a DataFrame or Series whose index names the samples or genes in another order, or other ones.
+
+    Parameters
+    ----------
+    table : DataFrame, Series or array_like
+        What has no names passes.
+    names : pandas.Index
+        The names as the counts have them.
+    what : str
+        What the table is called, for the message.
+
+    Examples
+    --------
+    >>> check_order(pd.Series([1.0, 2.0], index=["s2", "s1"]), pd.Index(["s1", "s2"]), "size factors")
+    Traceback (most recent call last):
+    scomics_lite.validation.InputError: the names of the size factors are not those of the counts: row 0 is 's2' \
+instead of 's1'. Bring them into one order: size_factors.loc[...]
+    """
+    index = getattr(table, "index", names)
+    if isinstance(names, pd.RangeIndex) or not isinstance(index, pd.Index) or isinstance(index, pd.RangeIndex):
+        return  # one of them has no names
+    if not index.equals(names):
+        row = int(np.argmax(np.asarray(index != names))) if len(index) == len(names) else 0
+        raise InputError(
+            f"the names of the {what} are not those of the counts: row {row} is {_label(index[row])} instead of "
+            f"{_label(names[row])}. Bring them into one order: {what.replace(' ', '_')}.loc[...]"
+        )
+
+
+def check_size_factors(size_factors, samples):
+    """Check that there is one positive size factor for every sample, in the samples' order.
+
+    Parameters
+    ----------
+    size_factors : array_like or Series, shape (n,)
+        The size factors.
+    samples : pandas.Index, shape (n,)
+        Names of the samples.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+
+    Examples
+    --------
+    >>> check_size_factors([0.5, 0.0], pd.Index(["s1", "s2"]))
+    Traceback (most recent call last):
+    scomics_lite.validation.InputError: size factors must be positive and finite; sample 's2' has 0.0
+    """
+    check_order(size_factors, samples, "size factors")
+    size_factors = np.asarray(size_factors, dtype=float)
+    if size_factors.shape != (len(samples),):
+        raise InputError(f"{len(samples)} samples need as many size factors, got shape {size_factors.shape}")
+    bad = np.flatnonzero(~(np.isfinite(size_factors) & (size_factors > 0)))
+    if bad.size:
+        raise InputError(
+            f"size factors must be positive and finite; sample {_label(samples[bad[0]])} has {size_factors[bad[0]]}"
+        )
+    return size_factors
+
+
 # --- reading -------------------------------------------------------------------------------------------------------
 
 

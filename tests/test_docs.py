@@ -21,6 +21,8 @@ TAUGHT = (
     "datasets",
     "design",
     "diagnosis",
+    "dispersion",
+    "edger",
     "glm",
     "negative_binomial",
     "normalization",
@@ -28,7 +30,9 @@ TAUGHT = (
     "plots.counts",
     "plots.figures",
     "plots.style",
+    "profile_likelihood",
     "simulate",
+    "trend",
     "validation",
     "wald",
 )

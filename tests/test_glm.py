@@ -540,13 +540,15 @@ def test_filtering_where_everything_or_nothing_is_found():
 
 
 WRONG = {
-    "has as many rows; got shape": {"design": DESIGN[:5]},
+    "a design for 12 samples has as many rows; got 5": {"design": DESIGN[:5]},
     "has as many rows; got 5": {"design": pd.DataFrame(DESIGN[:5])},
     r"rank 2: 1 of the coefficients cannot be told.*design\.diagnose": {"design": DESIGN[:, [0, 1, 1]]},
     "column 'lane' of the design holds no numbers": {"design": OBS[["age", "lane"]]},
-    "nan in column 'x1', sample 0": {"design": DESIGN + np.array([0, np.nan, 0])},
+    "column 'x1' of the design is nan for sample 0": {"design": DESIGN + np.array([0, np.nan, 0])},
     "12 samples need as many size factors": {"size_factors": np.ones(3)},
-    "size factors must be positive; sample 1 has 0.0": {"size_factors": np.arange(1.0, 13) * (np.arange(12) != 1)},
+    "size factors must be positive and finite; sample 1 has 0.0": {
+        "size_factors": np.arange(1.0, 13) * (np.arange(12) != 1)
+    },
     "40 genes need as many dispersions, or one": {"dispersions": np.ones(3)},
     "gene 2 has -1.0": {"dispersions": np.where(np.arange(G) == 2, -1.0, 0.1)},
     "gene 0 has inf": {"dispersions": np.inf},
