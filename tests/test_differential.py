@@ -1,0 +1,368 @@
+"""From counts to a table: what is found where the truth is known, what must not matter, and what is refused."""
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse, stats
+
+from scomics_lite import datasets, differential, dispersion, glm, normalization, simulate
+from scomics_lite.design import design_matrix
+from scomics_lite.validation import CountsError, InputError
+
+AB = ("condition", "B", "A")
+NUMBERS = ["log2FoldChange", "lfcSE", "stat", "pvalue"]
+
+
+def experiment(n=5, genes=400, *, rng=3, **settings):
+    return simulate.bulk_counts(["A"] * n + ["B"] * n, genes, library_sizes=1e3 * genes, rng=rng, **settings)
+
+
+def run(adata, contrast=AB, design="~ condition", **settings):
+    return differential.test(adata, design, contrast, progress=False, **settings)
+
+
+@pytest.fixture(scope="module")
+def small():
+    return experiment()
+
+
+@pytest.fixture(scope="module")
+def small_table(small):
+    return run(small)
+
+
+# --- truth ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "formula", "contrast"),
+    [
+        ("pasilla_simulated", "~ type + condition", ("condition", "treated", "untreated")),
+        ("airway_simulated", "~ celltype + dex", ("dex", "treated", "control")),
+        ("pickrell_simulated", "~ gender", ("gender", "male", "female")),
+    ],
+)
+def test_bundled_sets_give_few_false_discoveries(name, formula, contrast):
+    adata = datasets.load(name)
+    table = run(adata, contrast, formula)
+    effects = adata.var[f"log2_fold_change[{contrast[0]}={contrast[1]}]"]
+    called = table["padj"] < 0.1
+    assert called.sum() > 5  # few of pickrell's 80 changed genes are expressed
+    assert (effects[called] == 0).sum() <= stats.binom.ppf(0.999, called.sum(), 0.1)
+    right = np.sign(table["log2FoldChange"]) == np.sign(effects)
+    assert right[called & (effects != 0)].mean() > 0.97
+
+
+@pytest.mark.parametrize("method", ["wald", "lrt"])
+def test_pvalues_are_uniform_without_differences(method):
+    adata = experiment(30, 3_000, changed_fraction=0, dispersion=0.1, rng=11)  # both tests are for large samples
+    table = run(adata, method=method, reduced="~ 1" if method == "lrt" else None)
+    pvalues = table.loc[table["baseMean"] > 20, "pvalue"].dropna()
+    assert len(pvalues) > 2_000
+    for level in (0.01, 0.05, 0.2, 0.5):
+        error = np.sqrt(level * (1 - level) / len(pvalues))
+        assert abs((pvalues < level).mean() - level) < 3.5 * error
+    assert (table["padj"] < 0.1).sum() <= 2
+
+
+def test_large_effects_are_found_and_their_size_is_right():
+    adata = experiment(6, 600, log2_fold_change=3, rng=5)
+    table = run(adata)
+    effects = adata.var["log2_fold_change[condition=B]"]
+    strong = (effects != 0) & (table["baseMean"] > 50)
+    assert (table.loc[strong, "padj"] < 0.1).mean() > 0.95
+    assert (table["log2FoldChange"] - effects)[strong].abs().median() < 0.4
+
+
+# --- the steps --------------------------------------------------------------------------------------------------------
+
+
+def test_is_what_its_steps_give_with_plain_arrays(small, small_table):
+    design = design_matrix(small.obs, "~ condition").to_numpy()
+    s = normalization.size_factors(small.X)
+    fit = glm.fit(small.X, design, s, dispersion.estimate(small.X, design, s).final)
+    expected = glm.wald_test(fit, [0, 1])
+    kept = ~glm.flag_outliers(fit)
+    np.testing.assert_allclose(small_table["log2FoldChange"], expected["log2FoldChange"], rtol=1e-12)
+    np.testing.assert_allclose(small_table["pvalue"][kept], expected["pvalue"][kept], rtol=1e-12)
+    assert small_table["pvalue"][~kept].isna().all()
+
+
+def test_likelihood_ratio_by_formula_and_by_columns(small, small_table):
+    by_formula = run(small, method="lrt", reduced="~ 1")
+    by_columns = run(small, method="lrt", reduced=["Intercept"])
+    pd.testing.assert_frame_equal(by_formula, by_columns)
+    np.testing.assert_allclose(by_formula["log2FoldChange"], small_table["log2FoldChange"])
+    both = small_table["pvalue"].notna() & (small_table["baseMean"] > 10)
+    assert stats.spearmanr(by_formula["pvalue"][both], small_table["pvalue"][both])[0] > 0.99
+
+
+def test_a_threshold_asks_for_more(small, small_table):
+    table = run(small, lfc_threshold=0.5)
+    known = table["pvalue"].notna()
+    assert (table["pvalue"] >= small_table["pvalue"])[known].all()
+    assert (table["padj"] < 0.1).sum() < (small_table["padj"] < 0.1).sum()
+
+
+def test_progress_names_the_steps_and_can_be_off(small, capsys):
+    run(small)
+    assert capsys.readouterr().err == ""
+    differential.test(small, "~ condition", AB)
+    shown = capsys.readouterr().err
+    assert all(step in shown for step in ("size factors", "dispersions", "regression", "outliers", "test (5 of 5)"))
+
+
+# --- what must not matter ---------------------------------------------------------------------------------------------
+
+
+def test_order_of_samples_and_genes_and_kind_of_table(small, small_table):
+    order = np.random.default_rng(1).permutation(small.n_obs), np.random.default_rng(2).permutation(small.n_vars)
+    shuffled = run(small[order[0], order[1]].copy()).loc[small_table.index]
+    np.testing.assert_allclose(shuffled[NUMBERS], small_table[NUMBERS], rtol=1e-4, atol=1e-6)
+    as_sparse = small.copy()
+    as_sparse.X = sparse.csr_matrix(small.X.astype(np.float32))
+    pd.testing.assert_frame_equal(run(as_sparse), small_table, rtol=1e-6)
+    layered = anndata.AnnData(np.log1p(small.X), obs=small.obs, var=small.var, layers={"counts": small.X})
+    pd.testing.assert_frame_equal(run(layered, layer="counts"), small_table)
+    frame = pd.DataFrame(small.X, index=small.obs_names, columns=small.var_names)
+    pd.testing.assert_frame_equal(run(frame, design=design_matrix(small.obs, "~ condition")), small_table)
+
+
+def test_the_input_stays_as_it_is(small):
+    before = small.copy()
+    run(small)
+    assert np.array_equal(small.X, before.X)
+    pd.testing.assert_frame_equal(small.obs, before.obs)
+
+
+def test_the_other_direction_turns_the_signs(small, small_table):
+    turned = run(small, ("condition", "A", "B"))
+    np.testing.assert_allclose(turned["log2FoldChange"], -small_table["log2FoldChange"])
+    np.testing.assert_allclose(turned["pvalue"], small_table["pvalue"])
+    no_intercept = run(small, design="~ 0 + condition")
+    np.testing.assert_allclose(no_intercept["log2FoldChange"], small_table["log2FoldChange"], atol=2e-3)
+
+
+# --- genes out of the ordinary ----------------------------------------------------------------------------------------
+
+
+def test_every_gene_has_a_row_that_says_what_became_of_it():
+    adata = experiment(5)
+    adata.X[:, 7] = 0
+    table = run(adata)
+    assert table.index.equals(adata.var_names)
+    assert table["status"].iloc[7] == "all zero"
+    assert table[NUMBERS].iloc[7].isna().all()
+    assert table["baseMean"].iloc[7] == 0
+    assert set(table["status"]) <= {"tested", "filtered", "outlier", "all zero"}
+    assert (table["padj"].notna() == (table["status"] == "tested")).all()
+    assert (table["pvalue"].notna() == table["status"].isin(["tested", "filtered"])).all()
+
+
+def test_one_huge_count_is_flagged_among_few_replicates():
+    adata = experiment(4)
+    gene = int(np.argsort(adata.X.sum(axis=0))[-40])
+    adata.X[-1, gene] = 100 * adata.X[:, gene].max()
+    row = run(adata).iloc[gene]
+    assert row["status"] == "outlier"
+    assert np.isnan(row["pvalue"])
+    assert np.isfinite(row["log2FoldChange"])
+
+
+@pytest.mark.parametrize("as_sparse", [False, True])
+def test_one_huge_count_is_replaced_among_many_replicates(as_sparse):
+    clean = experiment(8, changed_fraction=0)
+    gene = int(np.argsort(clean.X.sum(axis=0))[-40])
+    adata = clean.copy()
+    adata.X[-1, gene] = 100 * adata.X[:, gene].max()
+    if as_sparse:
+        adata.X = sparse.csr_matrix(adata.X)
+    row, before = run(adata).iloc[gene], run(clean).iloc[gene]
+    assert row["status"] == "tested"
+    assert abs(row["log2FoldChange"] - before["log2FoldChange"]) < 0.5
+    assert row["baseMean"] < 1.5 * before["baseMean"]
+    assert row["pvalue"] > 0.01
+
+
+def test_a_gene_with_one_count_only_is_emptied_and_not_different():
+    adata = experiment(8)
+    adata.X[:, 3] = 0
+    adata.X[0, 3] = 5_000
+    row = run(adata).iloc[3]
+    assert row[["baseMean", *NUMBERS]].tolist() == [0, 0, 0, 0, 1]
+
+
+def test_groups_of_different_size_are_flagged_where_nothing_is_replaced():
+    adata = simulate.bulk_counts(["A"] * 8 + ["B"] * 4, 400, library_sizes=4e5, rng=3)
+    ranked = np.argsort(adata.X.sum(axis=0))
+    large, few = int(ranked[-40]), int(ranked[-41])
+    adata.X[0, large] = 100 * adata.X[:, large].max()  # of eight: replaced
+    adata.X[-1, few] = 100 * adata.X[:, few].max()  # of four: flagged
+    table = run(adata)
+    assert table["status"].iloc[large] == "tested"
+    assert table["status"].iloc[few] == "outlier"
+
+
+def test_fits_that_did_not_converge_say_so(small, monkeypatch):
+    honest = glm.fit
+
+    def failing(*args, **settings):
+        fit = honest(*args, **settings)
+        fit.status[5] = "not converged"
+        return fit
+
+    monkeypatch.setattr(glm, "fit", failing)
+    table = run(small)
+    assert table["status"].iloc[5] == "not converged"
+    assert table[NUMBERS].iloc[5].isna().all()
+
+
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"method": "walt"}, "did you mean 'wald'"),
+        ({"method": "voom"}, "Known: lrt, wald"),
+        ({"method": "lrt"}, "reduced="),
+        ({"reduced": "~ 1"}, "method='wald' takes none"),
+        ({"lfc_threshold": -1}, "lfc_threshold"),
+        ({"method": "lrt", "reduced": "~ 1", "lfc_threshold": 1}, "lfc_threshold goes with"),
+        ({"alpha": 5}, "between 0 and 1"),
+        ({"method": "lrt", "reduced": ["Intercep"]}, "did you mean 'Intercept'"),
+        ({"method": "lrt", "reduced": []}, "~ 1"),
+        ({"method": "lrt", "reduced": "~ condition"}, "the same models"),
+        ({"design": "~ conditoin"}, "did you mean 'condition'"),
+        ({"design": "~ condition + library_size + size_factor + np.log(library_size) + I(2 * library_size)"}, "rank"),
+        ({"contrast": ("condition", "C", "A")}, "no level 'C'"),
+        ({"layer": "counts"}, "no layer 'counts'"),
+    ],
+)
+def test_bad_settings(small, settings, message):
+    with pytest.raises(InputError, match=message):
+        run(small, **settings)
+
+
+def test_tables_that_are_no_design(small):
+    with pytest.raises(InputError, match="'~ condition'"):
+        run(small, design=small.obs)
+    design = design_matrix(small.obs, "~ condition")
+    with pytest.raises(InputError, match="order"):
+        run(small, design=design[::-1])
+    with pytest.raises(InputError, match="as many rows"):
+        run(small, design=design.iloc[:-1])
+    with pytest.raises(InputError, match="no obs"):
+        run(small.X)
+
+
+def test_counts_that_are_none(small):
+    logged = small.copy()
+    logged.X = np.log1p(small.X)
+    with pytest.raises(CountsError, match="log-transformed"):
+        run(logged)
+
+
+@pytest.mark.parametrize("groups", [["A", "B"], ["A", "B", "C"]])
+def test_one_sample_a_group(groups):
+    adata = simulate.bulk_counts(groups, 50, library_sizes=1e5, rng=1)
+    with pytest.raises(InputError, match="no residual degree of freedom"):
+        run(adata)
+
+
+def test_two_samples_can_still_be_asked_for_their_mean():
+    adata = simulate.bulk_counts(["A", "A"], 400, library_sizes=4e5, rng=1)
+    table = run(adata, [1], "~ 1")
+    seen = table["baseMean"] > 1
+    np.testing.assert_allclose(table["log2FoldChange"][seen], np.log2(table["baseMean"][seen]), atol=0.3)
+
+
+def test_no_gene_in_all_samples():
+    adata = anndata.AnnData(np.eye(6, dtype=int) + np.eye(6, k=1, dtype=int))
+    adata.obs["condition"] = list("AAABBB")
+    with pytest.raises(CountsError, match="pseudobulk"):
+        run(adata)
+
+
+# --- pseudobulk -------------------------------------------------------------------------------------------------------
+
+
+def cells(kind=np.asarray):
+    obs = pd.DataFrame(
+        {
+            "donor": pd.Categorical(["d2", "d1", "d1", "d2", "d1"], ["d2", "d1", "d3"]),
+            "type": ["B", "T", "B", "B", "T"],
+            "drug": pd.Categorical(["yes", "no", "no", "yes", "no"], ["no", "yes", "maybe"]),
+            "reads": [1, 2, 3, 4, 5],
+        },
+        index=list("vwxyz"),
+    )
+    matrix = kind(np.array([[200, 0, 1], [1, 0, 0], [0, 2, 0], [100, 5, 0], [7, 0, 0]], dtype=np.uint8))
+    return anndata.AnnData(matrix, obs=obs, var=pd.DataFrame({"symbol": list("abc")}, index=["g1", "g2", "g3"]))
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix, sparse.csc_matrix])
+def test_sums_by_sample(kind):
+    sums = differential.pseudobulk(cells(kind), "donor")
+    assert sums.obs_names.tolist() == ["d2", "d1"]  # the order of the categories
+    assert sums.X.tolist() == [[300, 5, 1], [8, 2, 0]]  # more than an 8-bit integer holds
+    assert sums.X.dtype == np.int64
+    assert sums.obs.columns.tolist() == ["donor", "drug", "n_cells"]
+    assert sums.obs["n_cells"].tolist() == [2, 3]
+    assert sums.obs["drug"].tolist() == ["yes", "no"]
+    assert sums.obs["drug"].cat.categories.tolist() == ["no", "yes"]  # as a design wants it
+    assert sums.var["symbol"].tolist() == ["a", "b", "c"]
+
+
+def test_sums_by_sample_and_group():
+    sums = differential.pseudobulk(cells(), "donor", "type")
+    assert sums.obs_names.tolist() == ["d2_B", "d1_B", "d1_T"]
+    assert sums.obs["n_cells"].tolist() == [2, 1, 2]
+    assert sums.X.tolist() == [[300, 5, 1], [0, 2, 0], [8, 0, 0]]
+
+
+def test_sums_of_a_layer():
+    adata = cells()
+    adata.layers["counts"] = adata.X.copy()
+    adata.X = adata.X / 3
+    assert differential.pseudobulk(adata, "donor", layer="counts").X.sum() == 316
+
+
+def test_gaps_that_all_cells_of_a_sample_share_stay():
+    adata = cells()
+    adata.obs["age"] = [30.0, np.nan, np.nan, 30.0, np.nan]
+    adata.obs["part"] = [30.0, np.nan, 1.0, 30.0, np.nan]
+    obs = differential.pseudobulk(adata, "donor").obs
+    assert "age" in obs
+    assert "part" not in obs
+
+
+def test_pseudobulk_of_a_bundled_set_can_be_tested():
+    adata = datasets.load("kang_muscat_simulated")
+    sums = differential.pseudobulk(adata, "sample_id", "cluster_id")
+    assert sums.X.sum() == adata.X.sum()
+    assert sums.obs["n_cells"].sum() == adata.n_obs
+    assert {"group_id", "donor"} <= set(sums.obs)
+    sums = differential.pseudobulk(adata, "sample_id")
+    table = differential.test(sums, "~ donor + group_id", ("group_id", "stim", "ctrl"), progress=False)
+    assert (table["status"] == "tested").sum() > 100
+
+
+def test_pseudobulk_refuses():
+    with pytest.raises(InputError, match="did you mean 'donor'"):
+        differential.pseudobulk(cells(), "doner")
+    with pytest.raises(InputError, match="needs an AnnData"):
+        differential.pseudobulk(cells().X, "donor")
+    logged = cells()
+    logged.X = np.log1p(logged.X.astype(float))
+    with pytest.raises(CountsError, match="log-transformed"):
+        differential.pseudobulk(logged, "donor")
+    gaps = cells()
+    gaps.obs.loc["w", "donor"] = np.nan
+    with pytest.raises(InputError, match=r"1 of 5 cells have no value in column 'donor', the first is w"):
+        differential.pseudobulk(gaps, "donor")
+    twice = cells()
+    twice.obs["donor"], twice.obs["type"] = ["a", "a_b", "a", "a", "a"], ["b_c", "c", "c", "c", "c"]
+    with pytest.raises(InputError, match="'a_b_c'"):
+        differential.pseudobulk(twice, "donor", "type")
