@@ -21,6 +21,7 @@ TAUGHT = (
     "datasets",
     "design",
     "diagnosis",
+    "differential",
     "dispersion",
     "edger",
     "glm",
