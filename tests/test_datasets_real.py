@@ -3,7 +3,6 @@
 import functools
 import gzip
 import os
-import time
 from pathlib import Path
 
 import anndata
@@ -32,10 +31,7 @@ def reference(dataset, table):
 
 @pytest.mark.parametrize("name", readers.READERS)
 def test_every_real_set_loads_with_its_size_and_facts(name, tmp_path):
-    start = time.process_time()
     data = load(name)
-    # measured 0.02 to 2.4 s; the bound leaves room for coverage and a slower machine
-    assert time.process_time() - start < 15
     assert data.shape == tuple(datasets.available().loc[name, ["n_obs", "n_vars"]])
     assert data.obs_names.is_unique
     assert data.var_names.is_unique

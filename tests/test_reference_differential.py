@@ -12,29 +12,19 @@ freedom, where DESeq2's prior variance comes from random numbers: 17 of 4,819 ca
 other contrast), 99.2% of fold changes are within 1e-3, the largest difference is 0.011.
 """
 
-import os
 from functools import cache
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
+from fixtures.published import needs_tables, table
 from scipy import stats
 
 from scomics_lite import datasets, differential
 
-FOLDERS = ("SCOMICS_LITE_DATA", "SCOMICS_LITE_REFERENCE")
-pytestmark = pytest.mark.skipif(
-    not all(os.environ.get(name) for name in FOLDERS), reason=f"{' and '.join(FOLDERS)} name no folders"
-)
+pytestmark = needs_tables
 FORMULAS = {"pasilla": "~ type + condition", "airway": "~ celltype + dex", "pickrell": "~ gender"}
 LARGEST = {"pasilla": 4e-4, "airway": 0.02, "pickrell": 2e-5}  # difference of fold changes
 NUMBERS = ["baseMean", "log2FoldChange", "lfcSE", "stat", "pvalue", "padj"]
-
-
-def table(name, file):
-    folder = Path(os.environ["SCOMICS_LITE_REFERENCE"]) / "de" / name
-    return pd.read_csv(folder / f"{file}.tsv.gz", sep="\t", index_col=0)
 
 
 @cache

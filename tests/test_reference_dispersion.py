@@ -11,33 +11,23 @@ prior variance given; pasilla with the other trends the same; pickrell 1e-14 for
 other value moves the trend by 3e-4.
 """
 
-import os
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures.published import needs_tables, table
 from scipy import sparse
 
 from scomics_lite import datasets, dispersion, glm, trend
 from scomics_lite.normalization import size_factors
 from scomics_lite.validation import Counts
 
-FOLDERS = ("SCOMICS_LITE_DATA", "SCOMICS_LITE_REFERENCE")
-pytestmark = pytest.mark.skipif(
-    not all(os.environ.get(name) for name in FOLDERS), reason=f"{' and '.join(FOLDERS)} name no folders"
-)
+pytestmark = needs_tables
 TABLES = {"pasilla": "deseq2_disp", "airway": "deseq2_disp", "pickrell": "deseq2_disp_noreplace"}
 AIRWAY_PRIOR_VARIANCE = 0.528528528528528  # from DESeq2's random numbers (m - p = 3)
 ON_THE_EDGE = {"pickrell": 1}  # genes that rounding sends another way, see test_the_gene_that_differs
 every_set = pytest.mark.parametrize("name", TABLES)
-
-
-@cache
-def table(name, file):
-    folder = Path(os.environ["SCOMICS_LITE_REFERENCE"]) / "de" / name
-    return pd.read_csv(folder / f"{file}.tsv.gz", sep="\t", index_col=0)
 
 
 @cache

@@ -15,30 +15,20 @@ more differs by design and is held to that:
 - the one gene of pickrell left without a count after replacement has no fit here; DESeq2 gives it 0 with p = 1.
 """
 
-import os
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures.published import needs_tables, table
 from scipy import sparse, stats
 
 from scomics_lite import datasets, glm, negative_binomial
 
-FOLDERS = ("SCOMICS_LITE_DATA", "SCOMICS_LITE_REFERENCE")
-pytestmark = pytest.mark.skipif(
-    not all(os.environ.get(name) for name in FOLDERS), reason=f"{' and '.join(FOLDERS)} name no folders"
-)
+pytestmark = needs_tables
 BULK = ("pasilla", "airway", "pickrell")
 SMALL = ("pasilla", "airway")  # no seven replicates, so that DESeq2 replaced nothing
 ALTERNATIVES = {"greaterAbs": "greater_abs", "lessAbs": "less_abs", "greater": "greater", "less": "less"}
-
-
-@cache
-def table(name, file):
-    folder = Path(os.environ["SCOMICS_LITE_REFERENCE"]) / "de" / name
-    return pd.read_csv(folder / f"{file}.tsv.gz", sep="\t", index_col=0)
 
 
 def meta(name, file):

@@ -7,33 +7,23 @@ name their folders, these tests are skipped, and test_reference_simulated.py hol
 Tolerance: 1e-10 relative, as the course promises; the largest difference measured is 4e-15, last digits of sums.
 """
 
-import os
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures.published import needs_tables, table
 from scipy import sparse
 
 from scomics_lite import datasets
 from scomics_lite.normalization import norm_factors, size_factors
 from scomics_lite.validation import CountsError
 
-FOLDERS = ("SCOMICS_LITE_DATA", "SCOMICS_LITE_REFERENCE")
-pytestmark = pytest.mark.skipif(
-    not all(os.environ.get(name) for name in FOLDERS), reason=f"{' and '.join(FOLDERS)} name no folders"
-)
+pytestmark = needs_tables
 BULK = ("pasilla", "airway", "pickrell")
 EDGER = {"tmm": "TMM", "tmmwsp": "TMMwsp", "rle": "RLE", "upper_quartile": "upperquartile"}
 FORMS = {"dense": lambda counts: counts, "sparse": lambda counts: sparse.csr_array(counts.to_numpy())}
 in_both_forms = pytest.mark.parametrize("form", FORMS)
-
-
-@cache
-def table(name, file):
-    folder = Path(os.environ["SCOMICS_LITE_REFERENCE"]) / "de" / name
-    return pd.read_csv(folder / f"{file}.tsv.gz", sep="\t", index_col=0)
 
 
 @cache
