@@ -10,50 +10,9 @@ import pandas as pd
 
 from scomics_lite import normalization
 from scomics_lite.course.checks import ch01_slips, differs, exercise, random_counts
-from scomics_lite.course.checks.answers import Answer, StudentError
 from scomics_lite.course.checks.compare import missing_parts
+from scomics_lite.course.checks.judging import functions_of, judge, refusal
 from scomics_lite.validation import did_you_mean
-
-
-def _judge(result, right, slips, *, what, rtol=1e-6, atol=1e-12, slack=0.0):
-    """Return None for the right numbers, the sentence of the slip that explains wrong ones, or how they differ.
-
-    ``slack`` is an absolute tolerance for the slips alone, tried after none matches closely: rounding hides some.
-    """
-    problem = differs(result, right, what=what, rtol=rtol, atol=atol)
-    if problem is None:
-        return None
-    for tolerance in (atol, slack) if slack else (atol,):
-        for sentence, wrong in slips.items():
-            # a slip that ends in NaN is not recognisable by it: many do
-            known = [one for one in wrong if np.isfinite(one).all()]
-            if any(differs(result, one, rtol=rtol, atol=tolerance) is None for one in known):
-                return f"{what} {sentence}"
-    return problem
-
-
-def _functions(answer, names):
-    """Return the student's functions, ready to be called, and a sentence if they were not handed in as asked."""
-    problem = missing_parts(answer, names)
-    if problem:
-        return None, problem
-    for name in names:
-        if not callable(answer[name]):
-            return None, f"`{name}` is no function: hand in the function itself, without calling it."
-    return [Answer(answer[name]) for name in names], None
-
-
-def _refusal(answer, *args):
-    """Ask for a ValueError, and for no other error, where the input cannot be used."""
-    try:
-        answer(*args)
-    except StudentError as error:
-        raised = error.__context__
-        if isinstance(raised, ValueError):
-            return None
-        return f"where nothing usable is left your function ends in {type(raised).__name__}: raise ValueError yourself."
-    return "where nothing usable is left your function still hands back numbers: raise ValueError and say why."
-
 
 # --- 1: expected counts -----------------------------------------------------------------------------------------------
 
@@ -71,7 +30,7 @@ def expected_counts(answer):
     """Compare four numbers with those of the thought experiment."""
     raw, s = np.array([100.0, 200.0]), np.array([1.0, 2.0])
     right = np.array([raw, raw / s])
-    problem = _judge(answer, right, ch01_slips.expected_counts(raw, s), what="your table")
+    problem = judge(answer, right, ch01_slips.expected_counts(raw, s), what="your table")
     if problem and differs(answer, right, rtol=0.4) is None:
         drawn = np.asarray(answer, dtype=float)[0]
         if np.array_equal(drawn, np.rint(drawn)) and not np.array_equal(drawn, raw):
@@ -105,7 +64,7 @@ def median_of_ratios(answer):
     if problem:
         return f"all is well without zeros, but in a table with some {problem}"
     zero_in_every_gene = np.where(np.arange(12) % 4 == np.arange(4)[:, None], 0, 9)
-    return _refusal(answer, zero_in_every_gene)
+    return refusal(answer, zero_in_every_gene)
 
 
 def _judge_factors(answer, counts):
@@ -116,7 +75,7 @@ def _judge_factors(answer, counts):
         return "you hand back one number for each gene. Samples are the rows; a size factor belongs to a sample."
     right = normalization.size_factors(counts, "median_of_ratios")
     with np.errstate(all="ignore"):
-        return _judge(result, right, ch01_slips.size_factors(counts, right), what="your vector of size factors")
+        return judge(result, right, ch01_slips.size_factors(counts, right), what="your vector of size factors")
 
 
 # --- 3: composition ---------------------------------------------------------------------------------------------------
@@ -134,7 +93,7 @@ def _judge_factors(answer, counts):
 )
 def composition(answer):
     """Compare the formula at several shares and folds, and the simulation with the truth within its own noise."""
-    functions, problem = _functions(answer, ["predicted", "simulated"])
+    functions, problem = functions_of(answer, ["predicted", "simulated"])
     if problem:
         return problem
     predicted, simulated = functions
@@ -158,7 +117,7 @@ def _judge_prediction(predicted, cases):
         right = _shift(share, fold)
         with np.errstate(all="ignore"):
             slips = ch01_slips.predicted_shift(np.float64(share), fold, right)
-        problem = _judge(result, right, slips, what="`predicted`")
+        problem = judge(result, right, slips, what="`predicted`")
         if problem:
             return problem
     return None
@@ -171,7 +130,7 @@ def _judge_simulation(simulated, share, fold):
     if np.shape(first):
         return f"`simulated` hands back {np.size(first)} numbers: sum them up in one, the typical ratio."
     right = _shift(share, fold)
-    problem = _judge(first, right, ch01_slips.simulated_shift(fold, right), what="`simulated`", rtol=0.04)
+    problem = judge(first, right, ch01_slips.simulated_shift(fold, right), what="`simulated`", rtol=0.04)
     if problem:
         return problem
     if first != again:
@@ -197,7 +156,7 @@ def _judge_simulation(simulated, share, fold):
 )
 def untrimmed_tmm(answer):
     """Compare M, A and the factor on a random pair with zeros, and one gene so loud that it shows in the weights."""
-    functions, problem = _functions(answer, ["m_and_a", "untrimmed_tmm"])
+    functions, problem = functions_of(answer, ["m_and_a", "untrimmed_tmm"])
     if problem:
         return problem
     y, y_reference = random_counts(np.random.default_rng(), 2, 60, zeros=True)
@@ -208,7 +167,7 @@ def untrimmed_tmm(answer):
         return problem
     right = 2 ** np.average(table["M"], weights=table["weight"])
     slips = ch01_slips.tmm_factor(table, y, y_reference, right)
-    return _judge(functions[1](y, y_reference), right, slips, what="your factor")
+    return judge(functions[1](y, y_reference), right, slips, what="your factor")
 
 
 def _judge_m_and_a(pair, table, y, y_reference):
@@ -220,7 +179,7 @@ def _judge_m_and_a(pair, table, y, y_reference):
         if np.shape(values) == y.shape:
             return "`m_and_a` gives a value for every gene. What is the log ratio of a gene with a zero? Leave it out."
     with np.errstate(all="ignore"):
-        return _judge(pair[0], table["M"], ch01_slips.m_values(table, y, y_reference), what="M") or _judge(
+        return judge(pair[0], table["M"], ch01_slips.m_values(table, y, y_reference), what="M") or judge(
             pair[1], table["A"], ch01_slips.a_values(table, y, y_reference), what="A"
         )
 
@@ -240,7 +199,7 @@ def _judge_m_and_a(pair, table, y, y_reference):
 )
 def breaking_point(answer):
     """Test the bias on data with a known distortion, and the scan on settings whose outcome theory bounds."""
-    functions, problem = _functions(answer, ["bias", "breaking_point"])
+    functions, problem = functions_of(answer, ["bias", "breaking_point"])
     if problem:
         return problem
     bias, scan = functions
@@ -268,7 +227,7 @@ def _judge_bias(bias, distortion, rng):
         return f"`bias` hands back {np.size(result)} numbers: sum them up in one, the typical unchanged gene's."
     result = result if result is None else np.squeeze(result)
     slips = ch01_slips.bias(counts, factors, in_b, unchanged, -distortion)
-    return _judge(result, -distortion, slips, what="`bias`", rtol=0, atol=0.04)
+    return judge(result, -distortion, slips, what="`bias`", rtol=0, atol=0.04)
 
 
 # (method, log2_fold_change): the median moves over to the changed genes near one half when the effect is twice the
@@ -379,7 +338,7 @@ def repair(answer):
             return problem
     counts = _some_counts(rng)
     cut = _log_scaled(counts, 2, 1e6).iloc[:, 20:]  # genes were dropped afterwards: no total is left to go by
-    problem = _refusal(answer, cut, counts.sum(axis=1).to_numpy())
+    problem = refusal(answer, cut, counts.sum(axis=1).to_numpy())
     return problem and f"a table from which genes were dropped gives no total away; {problem}"
 
 
@@ -401,7 +360,7 @@ def _judge_recovery(answer, counts, base, scale):
         if lost.any() and np.isin(lost, (0, 1)).all():
             return f"{what} lost a read here and there: astype(int) cuts 4.9999999 down to 4. Round instead."
     slips = ch01_slips.recovered_counts(table, counts, base, scale)
-    problem = _judge(result, counts, slips, what=what, slack=0.6)
+    problem = judge(result, counts, slips, what=what, slack=0.6)
     if problem is None and not np.array_equal(result, counts):
         return f"{what} is right up to the noise of rounding, but counts are whole numbers: round at the end."
     return problem
