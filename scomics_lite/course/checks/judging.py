@@ -1,0 +1,46 @@
+"""What the checks of all chapters share: functions handed in, numbers with usual slips, errors asked for."""
+
+import numpy as np
+
+from scomics_lite.course.checks.answers import Answer, StudentError
+from scomics_lite.course.checks.compare import differs, missing_parts
+
+
+def judge(result, right, slips, *, what, rtol=1e-6, atol=1e-12, slack=0.0):
+    """Return None for the right numbers, the sentence of the slip that explains wrong ones, or how they differ.
+
+    ``slack`` is an absolute tolerance for the slips alone, tried after none matches closely: rounding hides some.
+    """
+    problem = differs(result, right, what=what, rtol=rtol, atol=atol)
+    if problem is None:
+        return None
+    for tolerance in (atol, slack) if slack else (atol,):
+        for sentence, wrong in slips.items():
+            # a slip that ends in NaN is not recognisable by it: many do
+            known = [one for one in wrong if np.isfinite(one).all()]
+            if any(differs(result, one, rtol=rtol, atol=tolerance) is None for one in known):
+                return f"{what} {sentence}"
+    return problem
+
+
+def functions_of(answer, names):
+    """Return the student's functions, ready to be called, and a sentence if they were not handed in as asked."""
+    problem = missing_parts(answer, names)
+    if problem:
+        return None, problem
+    for name in names:
+        if not callable(answer[name]):
+            return None, f"`{name}` is no function: hand in the function itself, without calling it."
+    return [Answer(answer[name]) for name in names], None
+
+
+def refusal(answer, *args, where="where nothing usable is left"):
+    """Ask for a ValueError, and for no other error, where the input cannot be used."""
+    try:
+        answer(*args)
+    except StudentError as error:
+        raised = error.__context__
+        if isinstance(raised, ValueError):
+            return None
+        return f"{where} your function ends in {type(raised).__name__}: raise ValueError yourself."
+    return f"{where} your function still hands back numbers: raise ValueError and say why."
