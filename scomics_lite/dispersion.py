@@ -23,7 +23,7 @@ from scipy.special import gammaln
 from scomics_lite import glm
 from scomics_lite import trend as trends
 from scomics_lite.design import match_design
-from scomics_lite.edger import EdgerDispersions, edger_dispersions
+from scomics_lite.edger import EdgerDispersions, edger_common, edger_dispersions, edger_tagwise, edger_trended
 from scomics_lite.profile_likelihood import MAX_EVALUATIONS, Profile, best_on_grid, climb, gene_blocks, maximise
 from scomics_lite.validation import Counts, InputError, check_counts, check_size_factors, did_you_mean
 
@@ -31,7 +31,10 @@ __all__ = [
     "Dispersions",
     "EdgerDispersions",
     "cox_reid_profile",
+    "edger_common",
     "edger_dispersions",
+    "edger_tagwise",
+    "edger_trended",
     "estimate",
     "maximum_likelihood",
     "moments",

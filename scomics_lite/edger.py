@@ -123,6 +123,75 @@ def edger_dispersions(counts, design, size_factors, *, prior_df=None, layer=None
     return EdgerDispersions(counts.genes, abundance, common, trended, tagwise, float(prior_df))
 
 
+def edger_common(counts, design, size_factors, *, layer=None):
+    """Estimate the one dispersion that fits all genes together best.
+
+    Parameters
+    ----------
+    counts, design, size_factors, layer
+        As for `edger_dispersions`, whose ``common`` this is; call that one for several of its parts.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> from scomics_lite import simulate
+    >>> adata = simulate.bulk_counts(["A"] * 4 + ["B"] * 4, 200, dispersion=0.1, library_sizes=1e5, rng=1)
+    >>> design = pd.DataFrame({"Intercept": 1.0, "B": [0] * 4 + [1] * 4}, index=adata.obs_names)
+    >>> round(edger_common(adata, design, adata.obs["size_factor"]), 2)
+    0.09
+    """
+    return edger_dispersions(counts, design, size_factors, layer=layer).common
+
+
+def edger_trended(counts, design, size_factors, *, layer=None):
+    """Estimate dispersions as a smooth function of abundance.
+
+    Parameters
+    ----------
+    counts, design, size_factors, layer
+        As for `edger_dispersions`, whose ``trended`` this is; call that one for several of its parts.
+
+    Returns
+    -------
+    ndarray, shape (g,)
+
+    Examples
+    --------
+    >>> from scomics_lite import simulate
+    >>> adata = simulate.bulk_counts(["A"] * 4 + ["B"] * 4, 200, dispersion=0.1, library_sizes=1e5, rng=1)
+    >>> design = pd.DataFrame({"Intercept": 1.0, "B": [0] * 4 + [1] * 4}, index=adata.obs_names)
+    >>> edger_trended(adata, design, adata.obs["size_factor"]).shape
+    (200,)
+    """
+    return edger_dispersions(counts, design, size_factors, layer=layer).trended
+
+
+def edger_tagwise(counts, design, size_factors, *, layer=None):
+    """Estimate a dispersion for each gene, drawn towards the trend.
+
+    Parameters
+    ----------
+    counts, design, size_factors, layer
+        As for `edger_dispersions`, whose ``tagwise`` this is; call that one for several of its parts.
+
+    Returns
+    -------
+    ndarray, shape (g,)
+
+    Examples
+    --------
+    >>> from scomics_lite import simulate
+    >>> adata = simulate.bulk_counts(["A"] * 4 + ["B"] * 4, 200, dispersion=0.1, library_sizes=1e5, rng=1)
+    >>> design = pd.DataFrame({"Intercept": 1.0, "B": [0] * 4 + [1] * 4}, index=adata.obs_names)
+    >>> edger_tagwise(adata, design, adata.obs["size_factor"]).shape
+    (200,)
+    """
+    return edger_dispersions(counts, design, size_factors, layer=layer).tagwise
+
+
 # --- the table of likelihoods -----------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import optimize, sparse
 
 from scomics_lite import edger, glm, simulate
-from scomics_lite.dispersion import cox_reid_profile, edger_dispersions
+from scomics_lite.dispersion import cox_reid_profile, edger_common, edger_dispersions, edger_tagwise, edger_trended
 from scomics_lite.validation import InputError
 
 DESIGN = np.column_stack([np.ones(8), np.repeat([0, 1], 4)])
@@ -50,6 +50,12 @@ def test_known_dispersion_is_found(found):
     assert np.median(found.trended) == pytest.approx(0.1, rel=0.1)
     assert found.tagwise.std() < 0.1  # all genes have the same one: shared likelihoods hold them together
     assert repr(found).startswith("EdgerDispersions of 500 genes: common 0.0951, trended ")
+
+
+def test_each_part_can_be_asked_for_alone(counts, factors, found):
+    assert edger_common(counts, DESIGN, factors) == found.common
+    np.testing.assert_array_equal(edger_trended(counts, DESIGN, factors), found.trended)
+    np.testing.assert_array_equal(edger_tagwise(counts, DESIGN, factors), found.tagwise)
 
 
 def test_common_is_the_maximum_of_the_summed_likelihood(counts, factors, found):
