@@ -1,26 +1,17 @@
 """The bank of chapter 1: right answers written differently pass, typical wrong ones get the diagnosis that fits."""
 
-import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures.check_bank import BankTests
 from scipy import stats
 
 from scomics_lite import normalization, simulate
-from scomics_lite.course import check, checks, notebooks
+from scomics_lite.course import notebooks
 from scomics_lite.course.checks import ch01, review
 
-KEYS = [
-    "ch01-expected-counts",
-    "ch01-median-of-ratios",
-    "ch01-composition",
-    "ch01-untrimmed-tmm",
-    "ch01-breaking-point",
-    "ch01-choose-a-method",
-    "ch01-repair",
-]
 SOLUTIONS = Path(__file__).parents[1] / "solutions" / "01_normalization_and_compositionality_solutions.ipynb"
 
 # --- 1: expected counts -----------------------------------------------------------------------------------------------
@@ -595,137 +586,20 @@ REPAIR_WRONG = {
 
 # --- the tests --------------------------------------------------------------------------------------------------------
 
-BANK = dict(
-    zip(
-        KEYS,
-        [
-            (EXPECTED_RIGHT, EXPECTED_WRONG),
-            (MOR_RIGHT, MOR_WRONG),
-            (COMPOSITION_RIGHT, COMPOSITION_WRONG),
-            (TMM_RIGHT, TMM_WRONG),
-            (BREAKING_RIGHT, BREAKING_WRONG),
-            (CHOICE_RIGHT, CHOICE_WRONG),
-            (REPAIR_RIGHT, REPAIR_WRONG),
-        ],
-        strict=True,
-    )
-)
-RIGHT = [pytest.param(key, right, id=f"{key}: {name}") for key in KEYS for name, right in BANK[key][0].items()]
-WRONG = [pytest.param(key, *wrong, id=f"{key}: {name}") for key in KEYS for name, wrong in BANK[key][1].items()]
+BANK = {
+    "ch01-expected-counts": (EXPECTED_RIGHT, EXPECTED_WRONG),
+    "ch01-median-of-ratios": (MOR_RIGHT, MOR_WRONG),
+    "ch01-composition": (COMPOSITION_RIGHT, COMPOSITION_WRONG),
+    "ch01-untrimmed-tmm": (TMM_RIGHT, TMM_WRONG),
+    "ch01-breaking-point": (BREAKING_RIGHT, BREAKING_WRONG),
+    "ch01-choose-a-method": (CHOICE_RIGHT, CHOICE_WRONG),
+    "ch01-repair": (REPAIR_RIGHT, REPAIR_WRONG),
+}
+SECRETS = {"ch01-expected-counts": r"\b(100|200)\b", "ch01-composition": r"0\.714"}
 
 
-def test_the_keys_stand_in_the_order_of_the_exercises_and_the_bank_is_large_enough():
-    assert checks.keys("ch01") == KEYS
-    assert all(len(right) >= 3 and len(wrong) >= 6 for right, wrong in BANK.values())
-
-
-@pytest.mark.parametrize(("key", "answer"), RIGHT)
-def test_right_answers_pass_however_written(key, answer):
-    assert review(key, answer) == ("ok", "right.")
-
-
-@pytest.mark.parametrize(("key", "answer", "diagnosis"), WRONG)
-def test_wrong_answers_get_the_diagnosis_that_fits(key, answer, diagnosis):
-    status, message = review(key, answer)
-    assert status == "try again"
-    assert diagnosis in message
-    assert "the check cannot read" not in message  # the machinery's last resort, for what no check foresaw
-
-
-def raises_not_implemented(*args):
-    raise NotImplementedError
-
-
-@pytest.mark.parametrize("key", KEYS)
-def test_no_answer_yet_costs_no_hint(key):
-    names = {3: ["predicted", "simulated"], 4: ["m_and_a", "untrimmed_tmm"], 5: ["bias", "breaking_point"]}
-    number = KEYS.index(key) + 1
-    unsolved = dict.fromkeys(names[number], raises_not_implemented) if number in names else raises_not_implemented
-    for answer in (..., None, {"A": ...}) if number in (1, 6) else (..., None, unsolved):
-        assert review(key, answer).status == "not yet"
-
-
-@pytest.mark.parametrize(
-    "nonsense",
-    [
-        0,
-        "tmm",
-        [],
-        {},
-        {"A": 1},
-        [[1, 2], [3]],
-        object(),
-        np.array(["a"]),
-        pd.DataFrame(),
-        float("nan"),
-        print,
-        int,
-        {1},
-    ],
-    ids=repr,
-)
-@pytest.mark.parametrize("key", KEYS)
-def test_nonsense_is_told_in_a_sentence_and_never_raises(key, nonsense):
-    status, message = review(key, nonsense)
-    assert status == "try again"
-    assert message.endswith((".", "?"))
-
-
-@pytest.mark.parametrize(
-    "nonsense", [None, "text", [], {}, np.nan, np.zeros((2, 2, 2)), [[1], [2, 3]], object()], ids=repr
-)
-@pytest.mark.parametrize("key", [key for key in KEYS if key not in ("ch01-expected-counts", "ch01-choose-a-method")])
-def test_functions_that_return_nonsense_never_raise(key, nonsense):
-    names = [name for right in BANK[key][0].values() if isinstance(right, dict) for name in right]
-    for name in names[:2] or [None]:
-        given = next(iter(BANK[key][0].values()))
-        answer = (lambda *args: nonsense) if name is None else {**given, name: lambda *args: nonsense}
-        status, message = review(key, answer)
-        assert (status, message.count("\n")) == ("try again", 0)
-
-
-@pytest.fixture
-def said(registry, capsys):
-    """Check an answer and return what was printed; hints start from the first."""
-
-    def ask(key, answer):
-        check(key, answer)
-        return capsys.readouterr().out
-
-    return ask
-
-
-@pytest.mark.parametrize("key", KEYS)
-def test_the_ladder_goes_from_a_question_to_the_recipe_and_stays_there(said, key):
-    answer = next(iter(BANK[key][1].values()))[0]
-    hints = [said(key, answer).splitlines()[1] for _ in range(4)]
-    ladder = checks._registry[key].hints
-    assert hints == [f"    hint {n} of 3: {ladder[n - 1]}" for n in (1, 2, 3, 3)]
-    assert "?" in ladder[0]
-    assert len(set(ladder)) == 3
-
-
-def answer_lines():
-    """Lines of the solutions that carry an answer, as they stand between the marks."""
-    lines = {}
-    for cell in notebooks.code_cells(notebooks.read(SOLUTIONS)):
-        for inside in re.findall(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", cell.source, re.DOTALL):
-            key = cell.metadata.nbgrader.grade_id
-            lines.setdefault(key, []).extend(line.strip() for line in inside.splitlines() if len(line.strip()) > 12)
-    return lines
-
-
-@pytest.mark.parametrize("key", KEYS)
-def test_nothing_said_holds_the_answer(said, key):
-    everything = " ".join(checks._registry[key].hints)
-    for answer, _ in BANK[key][1].values():
-        # What a student sees of their own doing (an error of theirs, a count of values) is not ours to hide.
-        everything += re.sub(r"your code raised.*", "", said(key, answer))
-    assert not [line for line in answer_lines()[key] if line in everything]
-    if key == "ch01-expected-counts":
-        assert not re.search(r"\b(100|200)\b", everything)
-    if key == "ch01-composition":
-        assert "0.714" not in everything
+class TestBank(BankTests):
+    chapter, solutions, bank, secrets = "ch01", SOLUTIONS, BANK, SECRETS
 
 
 @pytest.mark.parametrize("study", "ABC")
@@ -743,20 +617,3 @@ def test_no_choice_is_given_away_by_what_is_said_of_another(study):
 def test_the_notebook_lists_every_method_and_reason_the_check_knows():
     text = "\n".join(cell.source for cell in notebooks.read(SOLUTIONS).cells if cell.cell_type == "markdown")
     assert not [word for word in (*ch01.METHODS, *ch01.REASONS) if f"| `{word}` |" not in text]
-
-
-def test_answers_of_the_solution_notebook_pass():
-    space = {}
-    for cell in notebooks.code_cells(notebooks.read(SOLUTIONS)):
-        if "nbgrader" in cell.metadata or cell.id in ("imports", "given-3", "given-5"):
-            exec(cell.source, space)
-    names = {
-        "ch01-expected-counts": space["expected"],
-        "ch01-median-of-ratios": space["median_of_ratios"],
-        "ch01-composition": {name: space[name] for name in ("predicted", "simulated")},
-        "ch01-untrimmed-tmm": {name: space[name] for name in ("m_and_a", "untrimmed_tmm")},
-        "ch01-breaking-point": {name: space[name] for name in ("bias", "breaking_point")},
-        "ch01-choose-a-method": {study: space[f"study_{study.lower()}"] for study in "ABC"},
-        "ch01-repair": space["recover_counts"],
-    }
-    assert {key: review(key, answer).status for key, answer in names.items()} == dict.fromkeys(KEYS, "ok")
