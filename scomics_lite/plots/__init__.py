@@ -2,6 +2,24 @@
 
 from scomics_lite.plots.counts import ma, rle, size_factors, tmm_trims
 from scomics_lite.plots.figures import show_figure, slider
+from scomics_lite.plots.models import design_matrix, dispersions, mean_variance
+from scomics_lite.plots.results import gene_counts, mean_difference, pvalue_histogram, volcano
 from scomics_lite.plots.style import OKABE_ITO, use_style
 
-__all__ = ["OKABE_ITO", "ma", "rle", "show_figure", "size_factors", "slider", "tmm_trims", "use_style"]
+__all__ = [
+    "OKABE_ITO",
+    "design_matrix",
+    "dispersions",
+    "gene_counts",
+    "ma",
+    "mean_difference",
+    "mean_variance",
+    "pvalue_histogram",
+    "rle",
+    "show_figure",
+    "size_factors",
+    "slider",
+    "tmm_trims",
+    "use_style",
+    "volcano",
+]

@@ -1,0 +1,279 @@
+"""Plots of what a model says of counts: variances, dispersions and designs. Each takes and returns matplotlib Axes."""
+
+from textwrap import fill
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+
+from scomics_lite.design import check_design, diagnose, match_design
+from scomics_lite.dispersion import Dispersions
+from scomics_lite.normalization import normalize
+from scomics_lite.plots.style import OKABE_ITO
+from scomics_lite.validation import InputError, check_counts
+
+NO_VARIANCE = 1e-12  # of the sum of squares: what the rounding of sums leaves of a gene that is the same everywhere
+MOST_NUMBERS = 120  # of a design, to be written out
+LINE_HEIGHT, LETTER_WIDTH = 10, 4.6  # points, of small print
+DIVERGING = LinearSegmentedColormap.from_list("vermillion-white-blue", ["#D55E00", "#FFFFFF", "#0072B2"])
+
+
+def mean_variance(counts, *, size_factors=None, design=None, dispersion=None, layer=None, ax=None):
+    """Plot the variance of every gene between samples against its mean, with what Poisson counts would have.
+
+    With q = y / s, the residuals r of q on the design's n x p columns, and a dispersion phi:
+
+        variance = sum of r^2 / (n - p)
+        Poisson  = mean * mean of 1 / s,  negative binomial = Poisson + phi * mean^2
+
+    Genes without a count or without variance have no place on logarithmic axes; the legend says how many they are.
+
+    Parameters
+    ----------
+    counts : array_like, sparse, DataFrame or AnnData, shape (n, g)
+        Raw counts. Sparse counts are never made dense.
+    size_factors : array_like, shape (n,), optional
+        Divide by these first; raw counts are shown when not given.
+    design : DataFrame or array_like, shape (n, p), optional
+        Differences that it explains, such as those between groups, are no part of the variance.
+    dispersion : float or Dispersions, optional
+        Draws the curve of the negative binomial; `Dispersions` give their trend.
+    layer : str, optional
+        Layer of an AnnData that holds the counts.
+    ax : matplotlib.axes.Axes, optional
+        Drawn on; the current axes when not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> mean_variance([[10, 20, 30], [20, 40, 60]], dispersion=0.1, ax=plt.figure().add_subplot()).get_xlabel()
+    'mean count'
+    """
+    ax = plt.gca() if ax is None else ax
+    checked = check_counts(counts, layer=layer)
+    factors = np.ones(len(checked.samples)) if size_factors is None else size_factors
+    q = normalize(checked.matrix, factors)
+    x = np.ones((q.shape[0], 1)) if design is None else check_design(match_design(design, checked.samples))
+    mean, variance = _residual_moments(q, x)
+    shown = variance > 0
+    if not shown.any():
+        raise InputError("no gene varies between the samples, so there is no variance to plot")
+    label = f"{shown.sum():,} genes" + _left_out(mean, shown)
+    ax.scatter(mean[shown], variance[shown], s=4, alpha=0.3, color=OKABE_ITO["blue"], label=label, rasterized=True)
+    _variance_curves(ax, _between(mean[shown]), np.mean(1 / np.asarray(factors)), dispersion)
+    counted = "count" if size_factors is None else "normalized count"
+    ax.set(xscale="log", yscale="log", xlabel=f"mean {counted}")
+    ax.set_ylabel("variance" if design is None else "variance left by the design")
+    ax.legend(loc="upper left", markerscale=3)
+    return ax
+
+
+def dispersions(estimates, *, ax=None):
+    """Plot dispersions against mean counts: gene-wise, trend and final, as DESeq2 shows them.
+
+    Gene-wise estimates far below the trend, of genes that vary no more than Poisson counts, are drawn as triangles at
+    the lower edge; outliers, which keep the gene-wise estimate, have a ring.
+
+    Parameters
+    ----------
+    estimates : Dispersions
+        From `scomics_lite.dispersion.estimate`.
+    ax : matplotlib.axes.Axes, optional
+        Drawn on; the current axes when not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> from scomics_lite import dispersion, simulate
+    >>> adata = simulate.bulk_counts(["A"] * 6, 300, library_sizes=1e5, rng=1)
+    >>> estimates = dispersion.estimate(adata, np.ones((6, 1)), adata.obs["size_factor"])
+    >>> dispersions(estimates, ax=plt.figure().add_subplot()).get_ylabel()
+    'dispersion'
+    """
+    if not isinstance(estimates, Dispersions):
+        raise InputError(
+            f"plots.dispersions shows what scomics_lite.dispersion.estimate gives; got {type(estimates).__name__}"
+        )
+    ax = plt.gca() if ax is None else ax
+    mean, genewise, final, outlier = estimates.base_mean, estimates.genewise, estimates.final, estimates.outlier
+    bottom = 10.0 ** np.floor(np.log10(np.nanmin(estimates.trended)) - 1)
+    low, inside = genewise < bottom, genewise >= bottom
+    ax.scatter(mean[inside], genewise[inside], s=4, color=OKABE_ITO["black"], label="gene-wise", rasterized=True)
+    if low.any():
+        label = f"gene-wise below {bottom:.0e} ({low.sum():,})"
+        edge = np.full(low.sum(), bottom)
+        ax.scatter(mean[low], edge, s=8, marker="v", color=OKABE_ITO["grey"], label=label, rasterized=True)
+    kept = np.isfinite(final) & ~outlier
+    ax.scatter(mean[kept], np.maximum(final[kept], bottom), s=4, color=OKABE_ITO["sky"], label="final", rasterized=True)
+    ring = {"facecolors": "none", "edgecolors": OKABE_ITO["purple"], "linewidths": 0.8}
+    label = f"outlier, final = gene-wise ({outlier.sum():,})"
+    ax.scatter(mean[outlier], genewise[outlier], s=22, label=label, rasterized=True, **ring)
+    grid = _between(mean[np.isfinite(final)])
+    ax.plot(grid, estimates.trend(grid), color=OKABE_ITO["vermillion"], linestyle="-", label="trend")
+    ax.set(xscale="log", yscale="log", xlabel="mean normalized count", ylabel="dispersion")
+    ax.legend(markerscale=2)
+    return ax
+
+
+def design_matrix(design, *, ax=None):
+    """Draw a design as a picture, samples in rows, coefficients in columns; small ones with their numbers.
+
+    White is 0, blue 1 and vermillion -1. A column of other numbers is white at its mean and blue or vermillion at the
+    value farthest from that. Columns that cannot be told apart (see `scomics_lite.design.diagnose`) share a bracket.
+
+    Parameters
+    ----------
+    design : DataFrame or array_like, shape (n, p)
+        From `scomics_lite.design.design_matrix`, or any numbers.
+    ax : matplotlib.axes.Axes, optional
+        Drawn on; the current axes when not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> design = pd.DataFrame({"Intercept": [1, 1, 1], "treated": [0, 1, 1]})
+    >>> ax = design_matrix(design, ax=plt.figure().add_subplot())
+    >>> [text.get_text() for text in ax.texts]
+    ['1', '0', '1', '1', '1', '1']
+    """
+    ax = plt.gca() if ax is None else ax
+    report = diagnose(design)
+    values = report.design.to_numpy(float)
+    shades = np.apply_along_axis(_shades, 0, values)
+    ax.imshow(shades, cmap=DIVERGING, vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
+    is_written = values.size <= MOST_NUMBERS
+    if is_written:
+        _write_numbers(ax, values, shades)
+    ax.vlines(np.arange(1, values.shape[1]) - 0.5, -0.5, len(values) - 0.5, color="0.8", linewidth=0.8)
+    ax.grid(visible=False)
+    ax.set_xticks(range(values.shape[1]), report.design.columns, rotation=45, ha="right", rotation_mode="anchor")
+    _name_samples(ax, report.design.index)
+    _bracket_aliases(ax, [report.design.columns.get_indexer(group) for group in report.alias_groups], len(values))
+    _explain(ax, _explanation(values, report, is_written))
+    return ax
+
+
+# --- variances --------------------------------------------------------------------------------------------------------
+
+
+def _residual_moments(q, x):
+    """Mean of every gene, and what the columns of x leave of its variance, (g,) each; sparse stays sparse.
+
+    With an orthonormal basis Q of the columns, the residual sum of squares is sum of q^2 - sum of (Q'q)^2.
+    """
+    n, p = x.shape
+    mean = np.asarray(q.mean(axis=0)).ravel()
+    squares = np.asarray((q * q).sum(axis=0)).ravel()
+    explained = ((q.T @ np.linalg.qr(x)[0]) ** 2).sum(axis=1)
+    left = squares - explained
+    return mean, np.where(left > NO_VARIANCE * squares, left, 0) / (n - p)
+
+
+def _variance_curves(ax, mean, inverse_factor, dispersion):
+    """Draw the variances of Poisson and, with a dispersion, negative binomial counts."""
+    poisson = mean * inverse_factor
+    label = "Poisson: variance = mean" + (f" × {inverse_factor:.3g}" if abs(inverse_factor - 1) > 5e-4 else "")
+    ax.plot(mean, poisson, color=OKABE_ITO["black"], linestyle="--", label=label)
+    if dispersion is None:
+        return
+    if isinstance(dispersion, Dispersions):
+        phi, name = dispersion.trend(mean), "trend"
+    else:
+        phi, name = _check_dispersion(dispersion), f"{dispersion:.3g}"
+    label = f"negative binomial: + phi mean², phi = {name}"
+    ax.plot(mean, poisson + phi * mean**2, color=OKABE_ITO["vermillion"], linestyle="-", label=label)
+
+
+def _check_dispersion(dispersion):
+    if not (np.isscalar(dispersion) and np.isfinite(dispersion) and dispersion >= 0):
+        raise InputError(
+            f"dispersion is one number, 0 or more, or what scomics_lite.dispersion.estimate gives; got {dispersion!r}"
+        )
+    return float(dispersion)
+
+
+def _between(means):
+    """Give means from the smallest to the largest, close enough for a smooth curve."""
+    return np.geomspace(means.min(), means.max(), 200)
+
+
+def _left_out(mean, shown):
+    """Say how many genes are not drawn, and why, in a second line of a label."""
+    reasons = {"without a count": mean == 0, "without variance": (mean > 0) & ~shown}
+    parts = [f"{genes.sum():,} {reason}" for reason, genes in reasons.items() if genes.any()]
+    return f"\n(not shown: {', '.join(parts)})" if parts else ""
+
+
+# --- designs ----------------------------------------------------------------------------------------------------------
+
+
+def _shades(column):
+    """Give a column's places on the colour scale, -1 to 1: its values, or how far they lie from their mean."""
+    if _is_indicator(column):
+        return column
+    centred = column - column.mean()
+    return centred / (np.abs(centred).max() or 1)
+
+
+def _is_indicator(column):
+    return np.isin(column, [-1, 0, 1]).all()
+
+
+def _write_numbers(ax, values, shades):
+    for (row, column), value in np.ndenumerate(values):
+        ink = "white" if abs(shades[row, column]) > 0.6 else "black"
+        ax.text(column, row, f"{value:.3g}", ha="center", va="center", color=ink)
+
+
+def _name_samples(ax, samples):
+    """Name the samples, or every k-th where the height is too little for all."""
+    step = int(np.ceil(len(samples) * LINE_HEIGHT / _size_in_points(ax)[1]))
+    rows = range(0, len(samples), step)
+    ax.set_yticks(rows, [str(samples[row]) for row in rows], fontsize="small")
+    if step > 1:
+        ax.set_ylabel(f"{len(samples)} samples")
+
+
+def _bracket_aliases(ax, groups, n):
+    """Make room above the first sample and draw a bracket for each group of columns, the first one nearest."""
+    rise = 0.06 * n  # in rows
+    ax.set_ylim(n - 0.5, -0.5 - rise * (len(groups) + 0.5) * bool(groups))
+    for level, columns in enumerate(groups, start=1):
+        y = -0.5 - rise * level
+        ax.plot([columns[0], columns[-1]], [y, y], color=OKABE_ITO["black"], linestyle="-", linewidth=1.2)
+        ax.vlines(columns, y, y + rise / 2, color=OKABE_ITO["black"], linewidth=1.2)
+
+
+def _explanation(values, report, is_written):
+    """Say what brackets mean, and colours where no numbers tell."""
+    for group in report.alias_groups:
+        names = ", ".join(group)
+        yield f"bracket: {names} cannot be told apart" if len(group) > 1 else f"bracket: {names} is zero everywhere"
+    if not is_written:
+        names = {-1: "vermillion −1", 0: "white 0", 1: "blue 1"}
+        indicators = [_is_indicator(column) for column in values.T]
+        yield ", ".join(name for value, name in names.items() if (values[:, indicators] == value).any())
+        others = ", ".join(report.design.columns[~np.array(indicators)])
+        if others:
+            yield f"{others}: white at the mean, blue above, vermillion below"
+
+
+def _explain(ax, sentences):
+    """Write sentences below the axes, in lines as wide as these."""
+    letters = int(_size_in_points(ax)[0] / LETTER_WIDTH)
+    ax.set_xlabel("\n".join(fill(sentence, letters) for sentence in sentences if sentence), fontsize="small")
+
+
+def _size_in_points(ax):
+    box = ax.get_window_extent()
+    return np.array([box.width, box.height]) * 72 / ax.figure.dpi

@@ -1,0 +1,308 @@
+"""Plots of the table that `scomics_lite.differential.test` gives, and of single genes; on matplotlib Axes."""
+
+from itertools import product
+
+import anndata
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+from scipy import sparse
+
+from scomics_lite.normalization import normalize
+from scomics_lite.plots.style import MARKERS, OKABE_ITO
+from scomics_lite.validation import InputError, check_counts, did_you_mean
+
+PSEUDO_COUNT = 0.5  # DESeq2's in plotCounts: a zero stays on a logarithmic axis, next to a one
+GOLDEN = (np.sqrt(5) - 1) / 2  # its multiples modulo 1 fill an interval evenly, however many there are
+SHOWN_QUANTILE = 0.99  # of fold changes: the few larger ones would flatten the rest
+
+
+def volcano(table, *, alpha=0.1, label=0, ax=None):
+    """Plot -log10 p-values against log2 fold changes; genes with padj < alpha stand out.
+
+    Genes without a p-value are left out. P-values of 0, too small for a floating-point number, are triangles at the
+    upper edge.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With columns ``log2FoldChange``, ``pvalue`` and ``padj``, from `scomics_lite.differential.test`.
+    alpha : float
+        False discovery rate.
+    label : int
+        How many genes to name, those of the smallest p-values.
+    ax : matplotlib.axes.Axes, optional
+        Drawn on; the current axes when not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> genes = {"log2FoldChange": [0.1, 3.0], "pvalue": [0.5, 1e-6], "padj": [0.5, 2e-6]}
+    >>> ax = volcano(pd.DataFrame(genes, index=["a", "b"]), label=1, ax=plt.figure().add_subplot())
+    >>> [text.get_text() for text in ax.texts]
+    ['b']
+    """
+    table = _read_table(table, ["log2FoldChange", "pvalue"], alpha)
+    if not (isinstance(label, int | np.integer) and label >= 0):
+        raise InputError(f"label is how many genes to name, 0 or more; got {label!r}")
+    ax = plt.gca() if ax is None else ax
+    with np.errstate(divide="ignore"):
+        height = -np.log10(table["pvalue"].to_numpy(float))
+    finite = height[np.isfinite(height)]
+    top = 1.05 * max(finite.max(initial=0), 1)
+    x = table["log2FoldChange"].to_numpy(float)
+    _draw_genes(ax, x, height, table["padj"] < alpha, alpha, {"^": (height > top, top, "p = 0")})
+    ax.set(xlabel="log2 fold change", ylabel="−log10 p-value")
+    ax.legend(markerscale=2)
+    first = np.argsort(table["pvalue"], kind="stable")[:label]
+    _name_points(ax, x[first], np.minimum(height, top)[first], table.index[first])
+    return ax
+
+
+def mean_difference(table, *, alpha=0.1, ax=None):
+    """Plot log2 fold changes against mean counts (an MA plot); genes with padj < alpha stand out.
+
+    The axis ends a tenth beyond the size that 99 % of the fold changes keep below; the others are triangles at its
+    edges. Genes without a fold change are left out.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With columns ``baseMean``, ``log2FoldChange`` and ``padj``, from `scomics_lite.differential.test`.
+    alpha : float
+        False discovery rate.
+    ax : matplotlib.axes.Axes, optional
+        Drawn on; the current axes when not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> genes = pd.DataFrame({"baseMean": [9.0, 80], "log2FoldChange": [0.1, 3.0], "padj": [0.5, 2e-6]})
+    >>> mean_difference(genes, ax=plt.figure().add_subplot()).get_xscale()
+    'log'
+    """
+    table = _read_table(table, ["baseMean", "log2FoldChange"], alpha)
+    ax = plt.gca() if ax is None else ax
+    change = table["log2FoldChange"].to_numpy(float)
+    edge = 1.1 * np.quantile(np.abs(change), SHOWN_QUANTILE) or 1.0
+    beyond = {
+        "^": (change > edge, edge, f"above {edge:.2g}"),
+        "v": (change < -edge, -edge, f"below −{edge:.2g}"),
+    }
+    _draw_genes(ax, table["baseMean"].to_numpy(float), change, table["padj"] < alpha, alpha, beyond)
+    ax.axhline(0, color=OKABE_ITO["black"], linestyle="-", linewidth=0.8)
+    ax.set(xscale="log", ylim=(-1.05 * edge, 1.05 * edge), xlabel="mean normalized count", ylabel="log2 fold change")
+    ax.legend(markerscale=2)
+    return ax
+
+
+def pvalue_histogram(pvalues, *, bins=40, ax=None):
+    """Draw the histogram of p-values, with the height that it would have if no gene differed.
+
+    P-values of true nulls are uniform; genes that differ pile up near 0. Missing p-values are left out.
+
+    Parameters
+    ----------
+    pvalues : DataFrame or array_like, shape (g,)
+        A table with column ``pvalue``, or the p-values.
+    bins : int
+        Number of bins between 0 and 1.
+    ax : matplotlib.axes.Axes, optional
+        Drawn on; the current axes when not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> pvalue_histogram([0.1, 0.2, 0.6, 0.9], bins=2, ax=plt.figure().add_subplot()).get_ylabel()
+    'genes'
+    """
+    if isinstance(pvalues, pd.DataFrame):
+        _check_columns(pvalues, ["pvalue"])
+        pvalues = pvalues["pvalue"]
+    if not (isinstance(bins, int | np.integer) and bins >= 1):
+        raise InputError(f"bins is how many bins to draw between 0 and 1, 1 or more; got {bins!r}")
+    p = np.asarray(pvalues, dtype=float).ravel()
+    p = p[~np.isnan(p)]
+    if not p.size:
+        raise InputError("there is no p-value to plot: all are missing")
+    if p.min() < 0 or p.max() > 1:
+        raise InputError(f"p-values lie between 0 and 1; these reach from {p.min():.3g} to {p.max():.3g}")
+    ax = plt.gca() if ax is None else ax
+    ax.hist(p, bins=np.linspace(0, 1, bins + 1), color=OKABE_ITO["sky"], edgecolor="white", linewidth=0.5)
+    height = p.size / bins
+    label = f"uniform: {p.size:,} / {bins} = {height:,.4g} genes"
+    ax.axhline(height, color=OKABE_ITO["vermillion"], linestyle="--", label=label)
+    ax.set(xlabel="p-value", ylabel="genes", xlim=(0, 1))
+    ax.legend()
+    return ax
+
+
+def gene_counts(adata, gene, by, *, size_factors=None, layer=None, ax=None):
+    """Plot the counts of one gene in every sample, by the levels of a column of ``obs``.
+
+    One half is added, so that zeros have a place on the logarithmic axis. Samples of a level are spread sideways, the
+    same way every time.
+
+    Parameters
+    ----------
+    adata : AnnData, shape (n, g)
+        Raw counts.
+    gene : str
+        Name of the gene.
+    by : str or tuple of str
+        Column of ``adata.obs``; with two, the second gives colours and markers.
+    size_factors : array_like, shape (n,), optional
+        Divide by these first; raw counts are shown when not given.
+    layer : str, optional
+        Layer that holds the counts.
+    ax : matplotlib.axes.Axes, optional
+        Drawn on; the current axes when not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> from scomics_lite import simulate
+    >>> adata = simulate.bulk_counts(["A"] * 3 + ["B"] * 3, 100, rng=1)
+    >>> gene_counts(adata, "gene00001", "condition", ax=plt.figure().add_subplot()).get_ylabel()
+    'count + 0.5'
+    """
+    if not isinstance(adata, anndata.AnnData):
+        raise InputError(f"gene_counts needs an AnnData, whose obs describes the samples; got {type(adata).__name__}")
+    checked = check_counts(adata, layer=layer)
+    if gene not in checked.genes:
+        raise InputError(f"there is no gene {gene!r}; {did_you_mean(gene, checked.genes)}")
+    ax = plt.gca() if ax is None else ax
+    factors = np.ones(len(checked.samples)) if size_factors is None else size_factors
+    column = normalize(checked.matrix, factors)[:, [checked.genes.get_loc(gene)]]
+    y = (column.toarray() if sparse.issparse(column) else column).ravel() + PSEUDO_COUNT
+    names = [by] if isinstance(by, str) else list(by)
+    levels, *colors = [_levels(adata.obs, name) for name in names]
+    x = levels.codes + _spread_sideways(levels.codes)
+    _draw_by_level(ax, x, y, *colors)
+    counted = "count" if size_factors is None else "normalized count"
+    ax.set(yscale="log", xlabel=names[0], ylabel=f"{counted} + {PSEUDO_COUNT}", title=gene)
+    ax.set_xticks(range(len(levels.categories)), levels.categories)
+    ax.set_xlim(-0.5, len(levels.categories) - 0.5)
+    return ax
+
+
+# --- drawing ----------------------------------------------------------------------------------------------------------
+
+
+def _draw_genes(ax, x, y, called, alpha, beyond):
+    """Draw a point for each gene; those beyond an edge, by marker, as (which, height of the edge, what to say)."""
+    called = np.asarray(called)
+    outside = np.any([which for which, _, _ in beyond.values()], axis=0)
+    colors = np.where(called, OKABE_ITO["blue"], OKABE_ITO["grey"])
+    for genes, size, name in ((~called, 4, "other"), (called, 8, f"padj < {alpha:g}")):
+        inside = genes & ~outside
+        label = f"{name} ({genes.sum():,} genes)"
+        color = OKABE_ITO["blue" if name != "other" else "grey"]
+        ax.scatter(x[inside], y[inside], s=size, alpha=0.6, color=color, label=label, rasterized=True)
+    for marker, (which, edge, name) in beyond.items():
+        if which.any():
+            label = f"{name} ({which.sum():,})"
+            heights = np.full(which.sum(), edge)
+            ax.scatter(x[which], heights, s=14, marker=marker, c=colors[which], label=label, rasterized=True)
+
+
+def _name_points(ax, x, y, names):
+    """Write names beside points, each at the nearest place to its point where it covers no other name or point."""
+    if not len(names):
+        return
+    ax.figure.draw_without_rendering()  # from here on it is known where on the page the points are
+    pixels = ax.transData.transform(np.column_stack([x, y]))
+    taken = [Bbox.from_bounds(px - 2, py - 2, 4, 4) for px, py in pixels]
+    for point, name in zip(zip(x, y, strict=True), names, strict=True):
+        line = {"arrowstyle": "-", "linewidth": 0.5, "color": OKABE_ITO["black"], "shrinkA": 0, "shrinkB": 0}
+        text = ax.annotate(
+            str(name), point, xytext=(0, 0), textcoords="offset points", va="center", fontsize="small", arrowprops=line
+        )
+        _move_to_free_place(ax, text, taken)
+        taken.append(Text.get_window_extent(text))
+
+
+def _move_to_free_place(ax, text, taken):
+    """Try places beside the point, then higher and lower ones; the first is taken where none is free."""
+    outwards = ["left", "right"] if text.xy[0] >= 0 else ["right", "left"]  # alignment: which end is at the point
+    height = Text.get_window_extent(text).height * 72 / ax.figure.dpi
+    steps = sorted(range(-10, 11), key=abs)
+    for step, side in [*product(steps, outwards), (0, outwards[0])]:
+        text.set(ha=side)
+        text.xyann = (6 if side == "left" else -6, step * height)
+        box = Text.get_window_extent(text)
+        if not box.count_overlaps(taken) and ax.bbox.containsx(box.x0) and ax.bbox.containsx(box.x1):
+            return
+
+
+def _draw_by_level(ax, x, y, colors=None):
+    """Draw the samples, the levels of a second column by colour and marker."""
+    if colors is None:
+        ax.scatter(x, y, s=22, color=OKABE_ITO["blue"])
+        return
+    if len(colors.categories) > len(OKABE_ITO):
+        raise InputError(
+            f"{len(colors.categories)} levels are more than the {len(OKABE_ITO)} colours that can be told apart"
+        )
+    for number, (level, color) in enumerate(zip(colors.categories, OKABE_ITO.values(), strict=False)):
+        here = colors.codes == number
+        ax.scatter(x[here], y[here], s=22, marker=MARKERS[number % len(MARKERS)], color=color, label=level)
+    ax.legend()
+
+
+def _spread_sideways(codes):
+    """Give every sample of a level another place within 0.2 of its middle, by its number in the level."""
+    number = pd.Series(codes).groupby(codes).cumcount().to_numpy()
+    return 0.4 * ((number * GOLDEN) % 1 - 0.5)
+
+
+# --- checking ---------------------------------------------------------------------------------------------------------
+
+
+def _read_table(table, columns, alpha):
+    """Check a table of results and give the genes that have a value in all of these columns."""
+    if not isinstance(table, pd.DataFrame):
+        raise InputError(f"this plots the table of scomics_lite.differential.test; got {type(table).__name__}")
+    _check_columns(table, [*columns, "padj"])
+    if not 0 < alpha < 1:
+        raise InputError(f"alpha is a false discovery rate between 0 and 1; got {alpha}")
+    shown = table[table[columns].notna().all(axis=1)]
+    if shown.empty:
+        raise InputError(f"no gene of the table has values in {' and '.join(columns)}, so there is nothing to plot")
+    return shown
+
+
+def _check_columns(table, columns):
+    for column in columns:
+        if column not in table:
+            raise InputError(
+                f"the table has no column {column!r}; scomics_lite.differential.test gives one that has. "
+                f"{did_you_mean(column, table)}"
+            )
+
+
+def _levels(obs, name):
+    """Give a column of obs as a Categorical: its own order of levels, or the sorted one."""
+    if name not in obs:
+        raise InputError(f"obs has no column {name!r}; {did_you_mean(name, obs)}")
+    missing = obs.index[obs[name].isna()]
+    if len(missing):
+        raise InputError(
+            f"{len(missing):,} of {len(obs):,} samples have no value in column {name!r}, the first is {missing[0]}. "
+            "Leave them out: adata[adata.obs[...].notna()]"
+        )
+    return obs[name].astype("category").cat.remove_unused_categories().array
