@@ -2,9 +2,9 @@
 
 Two simulated tables with fixed seeds: 1,000 samples x 20,000 genes dense, and 50,000 cells x 20,000 genes sparse, with
 5% of the entries above zero; both have 50 genes that every sample has, so that the median of ratios exists. Every call
-runs in a process of its own; measured are the seconds and CPU seconds of the call alone, the table already in memory,
-and the largest memory the process ever held, with all that it imported. The last column is the largest relative
-difference from our result, both scaled to geometric mean 1.
+runs in a process of its own, with one thread; measured are the seconds and CPU seconds of the call alone, the table
+already in memory, and the largest memory the process ever held, with all that it imported. The last column is the
+largest relative difference from our result, both scaled to geometric mean 1.
 
 Peers run where they are installed, and R where edgeR and DESeq2 are. Some need an older numpy than the course:
 ``benchmarks/peers.txt`` makes them an environment of their own, whose interpreter ``--python`` names. What cannot run
@@ -13,20 +13,15 @@ is listed with its reason.
 
 import argparse
 import json
-import re
-import resource
-import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
+import measure
 import numpy as np
 from scipy import optimize, sparse
 
 METHODS = ("total", "median_of_ratios", "poscounts", "upper_quartile", "rle", "tmm", "tmmwsp")
-SECONDS_ALLOWED = 900
 ALWAYS_EXPRESSED = 50
 
 
@@ -115,41 +110,18 @@ PEERS = [  # (tool, its name for the method, ours)
 
 def child(folder, kind, tool, method):
     """Run one call in this process and print what it took."""
-    counts = read(folder, kind)
-    call = globals()[tool](counts, method)
-    start, cpu = time.perf_counter(), time.process_time()
-    factors = call()
-    took = {"seconds": time.perf_counter() - start, "cpu": time.process_time() - cpu}
-    print(json.dumps({**took, "peak": peak_mb(), "factors": np.asarray(factors, dtype=float).ravel().tolist()}))
-
-
-def peak_mb():
-    """Largest memory of this process. Linux's getrusage would count the parent's too, as it was at the fork."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2  # macOS counts bytes
+    factors, took = measure.clocked(globals()[tool](read(folder, kind), method))
+    print(json.dumps({**took, "factors": np.asarray(factors, dtype=float).ravel().tolist()}))
 
 
 # --- the table of results ---------------------------------------------------------------------------------------------
 
 
-def measure(folder, kind, tool, method, python):
+def measured(folder, kind, tool, method, python):
     """Give the child's report, or the reason why there is none."""
     if tool.startswith("R "):
-        command = ["Rscript", str(Path(__file__).with_suffix(".R")), str(folder), tool[2:], method]
-        if not shutil.which("Rscript"):
-            return "not run: there is no Rscript"
-    else:
-        command = [python, __file__, "--child", str(folder), kind, tool, method]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_ALLOWED)
-    except subprocess.TimeoutExpired:
-        return f"not finished after {SECONDS_ALLOWED} s"
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["killed, probably for its memory"])[-1]
-        return f"not run: {reason[:90]}"
-    return json.loads(done.stdout.strip().splitlines()[-1])
+        return measure.report(["Rscript", Path(__file__).with_suffix(".R"), folder, tool[2:], method])
+    return measure.report([python, __file__, "--child", folder, kind, tool, method])
 
 
 def line(kind, tool, method, report, reference=None):
@@ -167,30 +139,18 @@ def largest_difference(factors, reference):
     return np.abs(ratio / np.exp(np.log(ratio).mean()) - 1).max()
 
 
-def version(tool, python):
-    if tool.startswith("R "):
-        code = f'cat(as.character(packageVersion("{tool[2:]}")))'
-        command = ["Rscript", "-e", code]
-    else:
-        command = [python, "-c", f"import importlib.metadata as m; print(m.version('{tool}'))"]
-    if not shutil.which(command[0]):
-        return f"{tool}: not there"
-    done = subprocess.run(command, capture_output=True, text=True)
-    return f"{tool} {done.stdout.strip()}" if done.returncode == 0 else f"{tool}: not there"
-
-
 def compare(folder, kind, python):
     """Print a line for every method of ours and every peer on one table."""
     results = {}
     for method in METHODS:
-        results[method] = measure(folder, kind, "ours", method, sys.executable)
+        results[method] = measured(folder, kind, "ours", method, sys.executable)
         print(line(kind, "scomics_lite", method, results[method]), flush=True)
     if kind == "sparse":  # every peer takes, or makes, a dense table of doubles
         peers = ", ".join(dict.fromkeys(tool for tool, *_ in PEERS))
         print(line(kind, peers, "all", f"not run: needs {np.prod(read(folder, kind).shape) * 8 / 1e9:.0f} GB dense"))
         return
     for tool, method, same in PEERS:
-        report = measure(folder, kind, tool, method, python)
+        report = measured(folder, kind, tool, method, python)
         reference = None if isinstance(results[same], str) else results[same]["factors"]
         print(line(kind, tool, method, report, reference), flush=True)
 
@@ -206,7 +166,10 @@ def main():
         child(Path(folder), *call)
         return
     tools = dict.fromkeys(tool for tool, *_ in PEERS)
-    print("Versions:", ", ".join([f"numpy {np.__version__}", *(version(tool, arguments.python) for tool in tools)]))
+    print(
+        "Versions:",
+        ", ".join([f"numpy {np.__version__}", *(measure.version(tool, arguments.python) for tool in tools)]),
+    )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_dense(folder, int(1_000 * arguments.scale), 20_000)
