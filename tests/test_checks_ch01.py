@@ -342,7 +342,7 @@ TMM_WRONG = {
         answer_4(lambda y, r: (m_and_a(y, r)[0], np.log2(np.multiply(*common(y, r))) / 2)),
         "A is made of raw counts",
     ),
-    "only M": (answer_4(lambda y, r: m_and_a(y, r)[0]), "two arrays"),
+    "only M": (answer_4(lambda y, r: m_and_a(y, r)[0]), "hand back M and A"),
     "unweighted": (answer_4(tmm=lambda y, r: 2 ** m_and_a(y, r)[0].mean()), "the same say"),
     "weights inverted": (answer_4(tmm=lambda y, r: weighted(variance(y, r), y, r)), "weights upside down"),
     "standard deviations": (answer_4(tmm=lambda y, r: weighted(variance(y, r) ** -0.5, y, r)), "standard deviation"),

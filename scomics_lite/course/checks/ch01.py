@@ -11,7 +11,7 @@ import pandas as pd
 from scomics_lite import normalization
 from scomics_lite.course.checks import ch01_slips, differs, exercise, random_counts
 from scomics_lite.course.checks.compare import missing_parts
-from scomics_lite.course.checks.judging import functions_of, judge, refusal
+from scomics_lite.course.checks.judging import functions_of, judge, parts_of, refusal
 from scomics_lite.validation import did_you_mean
 
 # --- 1: expected counts -----------------------------------------------------------------------------------------------
@@ -171,10 +171,9 @@ def untrimmed_tmm(answer):
 
 
 def _judge_m_and_a(pair, table, y, y_reference):
-    if isinstance(pair, pd.DataFrame | dict) and {"M", "A"} <= set(pair):
-        pair = pair["M"], pair["A"]
-    if np.ndim(pair) == 0 or len(pair) != 2:
-        return "`m_and_a` should hand back two arrays, M and A: return m, a."
+    pair, problem = parts_of(pair, ["M", "A"], what="`m_and_a`")
+    if problem:
+        return problem
     for values in pair:
         if np.shape(values) == y.shape:
             return "`m_and_a` gives a value for every gene. What is the log ratio of a gene with a zero? Leave it out."

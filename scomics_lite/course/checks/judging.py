@@ -1,6 +1,7 @@
 """What the checks of all chapters share: functions handed in, numbers with usual slips, errors asked for."""
 
 import numpy as np
+import pandas as pd
 
 from scomics_lite.course.checks.answers import Answer, StudentError
 from scomics_lite.course.checks.compare import differs, missing_parts
@@ -32,6 +33,16 @@ def functions_of(answer, names):
         if not callable(answer[name]):
             return None, f"`{name}` is no function: hand in the function itself, without calling it."
     return [Answer(answer[name]) for name in names], None
+
+
+def parts_of(result, names, *, what):
+    """Return the things a function was to hand back, in order or by name, and a sentence if it did not."""
+    if isinstance(result, pd.DataFrame | dict) and set(names) <= set(result):
+        return [result[name] for name in names], None
+    several = isinstance(result, tuple | list) or (isinstance(result, np.ndarray) and result.ndim > 0)
+    if several and len(result) == len(names):
+        return list(result), None
+    return None, f"{what} should hand back {' and '.join(names)}: return all of them, in this order."
 
 
 def refusal(answer, *args, where="where nothing usable is left"):
