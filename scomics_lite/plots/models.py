@@ -13,6 +13,7 @@ from scomics_lite.plots.style import OKABE_ITO
 from scomics_lite.validation import InputError, check_counts
 
 NO_VARIANCE = 1e-12  # of the sum of squares: what the rounding of sums leaves of a gene that is the same everywhere
+LOWEST_QUANTILE = 0.001  # of the final dispersions: the lower edge of their plot
 MOST_NUMBERS = 120  # of a design, to be written out
 LINE_HEIGHT, LETTER_WIDTH = 10, 4.6  # points, of small print
 DIVERGING = LinearSegmentedColormap.from_list("vermillion-white-blue", ["#D55E00", "#FFFFFF", "#0072B2"])
@@ -101,23 +102,21 @@ def dispersions(estimates, *, ax=None):
             f"plots.dispersions shows what scomics_lite.dispersion.estimate gives; got {type(estimates).__name__}"
         )
     ax = plt.gca() if ax is None else ax
-    mean, genewise, final, outlier = estimates.base_mean, estimates.genewise, estimates.final, estimates.outlier
-    bottom = 10.0 ** np.floor(np.log10(np.nanmin(estimates.trended)) - 1)
-    low, inside = genewise < bottom, genewise >= bottom
-    ax.scatter(mean[inside], genewise[inside], s=4, color=OKABE_ITO["black"], label="gene-wise", rasterized=True)
-    if low.any():
-        label = f"gene-wise below {bottom:.0e} ({low.sum():,})"
-        edge = np.full(low.sum(), bottom)
-        ax.scatter(mean[low], edge, s=8, marker="v", color=OKABE_ITO["grey"], label=label, rasterized=True)
-    kept = np.isfinite(final) & ~outlier
-    ax.scatter(mean[kept], np.maximum(final[kept], bottom), s=4, color=OKABE_ITO["sky"], label="final", rasterized=True)
-    ring = {"facecolors": "none", "edgecolors": OKABE_ITO["purple"], "linewidths": 0.8}
-    label = f"outlier, final = gene-wise ({outlier.sum():,})"
-    ax.scatter(mean[outlier], genewise[outlier], s=22, label=label, rasterized=True, **ring)
-    grid = _between(mean[np.isfinite(final)])
+    mean, final, outlier = estimates.base_mean, estimates.final, estimates.outlier
+    fitted = np.isfinite(final)
+    lowest = np.quantile(final[fitted], LOWEST_QUANTILE)
+    bottom = 10.0 ** np.floor(np.log10(min(lowest, estimates.trended[fitted].min() / 10)))
+    _draw_dispersions(ax, mean, estimates.genewise, bottom, "gene-wise", OKABE_ITO["black"])
+    _draw_dispersions(ax, mean[~outlier], final[~outlier], bottom, "final", OKABE_ITO["sky"])
+    if outlier.any():
+        label = f"{outlier.sum():,} outliers, final = gene-wise"
+        ring = {"facecolors": "none", "edgecolors": OKABE_ITO["purple"], "linewidths": 0.8}
+        ax.scatter(mean[outlier], final[outlier], s=22, label=label, rasterized=True, **ring)
+    grid = _between(mean[fitted])
     ax.plot(grid, estimates.trend(grid), color=OKABE_ITO["vermillion"], linestyle="-", label="trend")
     ax.set(xscale="log", yscale="log", xlabel="mean normalized count", ylabel="dispersion")
-    ax.legend(markerscale=2)
+    ax.set_ylim(top=10 * ax.get_ylim()[1])  # room for the legend
+    ax.legend(loc="upper right", markerscale=2)
     return ax
 
 
@@ -154,9 +153,10 @@ def design_matrix(design, *, ax=None):
     is_written = values.size <= MOST_NUMBERS
     if is_written:
         _write_numbers(ax, values, shades)
-    ax.vlines(np.arange(1, values.shape[1]) - 0.5, -0.5, len(values) - 0.5, color="0.8", linewidth=0.8)
+    _draw_borders(ax, *values.shape, between_samples=is_written)
     ax.grid(visible=False)
-    ax.set_xticks(range(values.shape[1]), report.design.columns, rotation=45, ha="right", rotation_mode="anchor")
+    ax.spines[:].set_visible(False)
+    _name_columns(ax, report.design.columns)
     _name_samples(ax, report.design.index)
     _bracket_aliases(ax, [report.design.columns.get_indexer(group) for group in report.alias_groups], len(values))
     _explain(ax, _explanation(values, report, is_written))
@@ -187,10 +187,10 @@ def _variance_curves(ax, mean, inverse_factor, dispersion):
     if dispersion is None:
         return
     if isinstance(dispersion, Dispersions):
-        phi, name = dispersion.trend(mean), "trend"
+        phi, name = dispersion.trend(mean), "phi from the trend"
     else:
-        phi, name = _check_dispersion(dispersion), f"{dispersion:.3g}"
-    label = f"negative binomial: + phi mean², phi = {name}"
+        phi, name = _check_dispersion(dispersion), f"phi = {dispersion:.3g}"
+    label = f"negative binomial: + phi × mean², {name}"
     ax.plot(mean, poisson + phi * mean**2, color=OKABE_ITO["vermillion"], linestyle="-", label=label)
 
 
@@ -214,6 +214,16 @@ def _left_out(mean, shown):
     return f"\n(not shown: {', '.join(parts)})" if parts else ""
 
 
+def _draw_dispersions(ax, mean, phi, bottom, name, color):
+    """Draw a point for each gene, or a triangle at the lower edge."""
+    inside, below = phi >= bottom, phi < bottom
+    ax.scatter(mean[inside], phi[inside], s=4, color=color, label=name, rasterized=True)
+    if below.any():
+        label = f"{name} below {bottom:.0e} ({below.sum():,} genes)"
+        edge = np.full(below.sum(), bottom)
+        ax.scatter(mean[below], edge, s=12, marker="v", color=color, label=label, rasterized=True)
+
+
 # --- designs ----------------------------------------------------------------------------------------------------------
 
 
@@ -235,6 +245,20 @@ def _write_numbers(ax, values, shades):
         ax.text(column, row, f"{value:.3g}", ha="center", va="center", color=ink)
 
 
+def _draw_borders(ax, n, p, *, between_samples):
+    ax.vlines(np.arange(1, p) - 0.5, -0.5, n - 0.5, color="0.8", linewidth=0.6)
+    if between_samples:
+        ax.hlines(np.arange(1, n) - 0.5, -0.5, p - 0.5, color="0.8", linewidth=0.6)
+
+
+def _name_columns(ax, columns):
+    """Name the coefficients, slanting where they have not the width to stand side by side."""
+    widest = max(len(name) for name in columns) * LETTER_WIDTH
+    fits = widest * len(columns) < _size_in_points(ax)[0]
+    slant = {} if fits else {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    ax.set_xticks(range(len(columns)), columns, fontsize="small", **slant)
+
+
 def _name_samples(ax, samples):
     """Name the samples, or every k-th where the height is too little for all."""
     step = int(np.ceil(len(samples) * LINE_HEIGHT / _size_in_points(ax)[1]))
@@ -250,7 +274,7 @@ def _bracket_aliases(ax, groups, n):
     ax.set_ylim(n - 0.5, -0.5 - rise * (len(groups) + 0.5) * bool(groups))
     for level, columns in enumerate(groups, start=1):
         y = -0.5 - rise * level
-        ax.plot([columns[0], columns[-1]], [y, y], color=OKABE_ITO["black"], linestyle="-", linewidth=1.2)
+        ax.plot([columns[0] - 0.3, columns[-1] + 0.3], [y, y], color=OKABE_ITO["black"], linestyle="-", linewidth=1.2)
         ax.vlines(columns, y, y + rise / 2, color=OKABE_ITO["black"], linewidth=1.2)
 
 

@@ -6,7 +6,6 @@ import anndata
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from scipy import sparse
 
@@ -16,6 +15,7 @@ from scomics_lite.validation import InputError, check_counts, did_you_mean
 
 PSEUDO_COUNT = 0.5  # DESeq2's in plotCounts: a zero stays on a logarithmic axis, next to a one
 GOLDEN = (np.sqrt(5) - 1) / 2  # its multiples modulo 1 fill an interval evenly, however many there are
+ROOM = 1.3  # of the height of the points: the axes', which have the legend above the points
 SHOWN_QUANTILE = 0.99  # of fold changes: the few larger ones would flatten the rest
 
 
@@ -53,12 +53,11 @@ def volcano(table, *, alpha=0.1, label=0, ax=None):
     ax = plt.gca() if ax is None else ax
     with np.errstate(divide="ignore"):
         height = -np.log10(table["pvalue"].to_numpy(float))
-    finite = height[np.isfinite(height)]
-    top = 1.05 * max(finite.max(initial=0), 1)
+    top = max(height[np.isfinite(height)].max(initial=0), 1)
     x = table["log2FoldChange"].to_numpy(float)
-    _draw_genes(ax, x, height, table["padj"] < alpha, alpha, {"^": (height > top, top, "p = 0")})
-    ax.set(xlabel="log2 fold change", ylabel="−log10 p-value")
-    ax.legend(markerscale=2)
+    _draw_genes(ax, x, height, (table["padj"] < alpha).to_numpy(), alpha, (0, top), "with p = 0")
+    ax.set(ylim=(-0.03 * top, ROOM * top), xlabel="log2 fold change", ylabel="−log10 p-value")
+    ax.legend(loc="upper right", markerscale=2)  # in the room above the edge
     first = np.argsort(table["pvalue"], kind="stable")[:label]
     _name_points(ax, x[first], np.minimum(height, top)[first], table.index[first])
     return ax
@@ -93,14 +92,16 @@ def mean_difference(table, *, alpha=0.1, ax=None):
     ax = plt.gca() if ax is None else ax
     change = table["log2FoldChange"].to_numpy(float)
     edge = 1.1 * np.quantile(np.abs(change), SHOWN_QUANTILE) or 1.0
-    beyond = {
-        "^": (change > edge, edge, f"above {edge:.2g}"),
-        "v": (change < -edge, -edge, f"below −{edge:.2g}"),
-    }
-    _draw_genes(ax, table["baseMean"].to_numpy(float), change, table["padj"] < alpha, alpha, beyond)
+    called = (table["padj"] < alpha).to_numpy()
+    _draw_genes(ax, table["baseMean"].to_numpy(float), change, called, alpha, (-edge, edge), f"beyond ±{edge:.2g}")
     ax.axhline(0, color=OKABE_ITO["black"], linestyle="-", linewidth=0.8)
-    ax.set(xscale="log", ylim=(-1.05 * edge, 1.05 * edge), xlabel="mean normalized count", ylabel="log2 fold change")
-    ax.legend(markerscale=2)
+    ax.set(
+        xscale="log",
+        ylim=(-1.1 * edge, (2 * ROOM - 1) * edge),
+        xlabel="mean normalized count",
+        ylabel="log2 fold change",
+    )
+    ax.legend(loc="upper right", markerscale=2)  # in the room above the edge
     return ax
 
 
@@ -139,12 +140,14 @@ def pvalue_histogram(pvalues, *, bins=40, ax=None):
     if p.min() < 0 or p.max() > 1:
         raise InputError(f"p-values lie between 0 and 1; these reach from {p.min():.3g} to {p.max():.3g}")
     ax = plt.gca() if ax is None else ax
-    ax.hist(p, bins=np.linspace(0, 1, bins + 1), color=OKABE_ITO["sky"], edgecolor="white", linewidth=0.5)
+    heights, _, _ = ax.hist(
+        p, bins=np.linspace(0, 1, bins + 1), color=OKABE_ITO["sky"], edgecolor="white", linewidth=0.5
+    )
     height = p.size / bins
     label = f"uniform: {p.size:,} / {bins} = {height:,.4g} genes"
     ax.axhline(height, color=OKABE_ITO["vermillion"], linestyle="--", label=label)
-    ax.set(xlabel="p-value", ylabel="genes", xlim=(0, 1))
-    ax.legend()
+    ax.set(xlabel="p-value", ylabel="genes", xlim=(0, 1), ylim=(0, 1.12 * heights.max()))
+    ax.legend(loc="upper right")  # in the room above the bars
     return ax
 
 
@@ -192,7 +195,7 @@ def gene_counts(adata, gene, by, *, size_factors=None, layer=None, ax=None):
     names = [by] if isinstance(by, str) else list(by)
     levels, *colors = [_levels(adata.obs, name) for name in names]
     x = levels.codes + _spread_sideways(levels.codes)
-    _draw_by_level(ax, x, y, *colors)
+    _draw_by_level(ax, x, y, *colors, *names[1:])
     counted = "count" if size_factors is None else "normalized count"
     ax.set(yscale="log", xlabel=names[0], ylabel=f"{counted} + {PSEUDO_COUNT}", title=gene)
     ax.set_xticks(range(len(levels.categories)), levels.categories)
@@ -203,21 +206,20 @@ def gene_counts(adata, gene, by, *, size_factors=None, layer=None, ax=None):
 # --- drawing ----------------------------------------------------------------------------------------------------------
 
 
-def _draw_genes(ax, x, y, called, alpha, beyond):
-    """Draw a point for each gene; those beyond an edge, by marker, as (which, height of the edge, what to say)."""
-    called = np.asarray(called)
-    outside = np.any([which for which, _, _ in beyond.values()], axis=0)
+def _draw_genes(ax, x, y, called, alpha, edges, beyond):
+    """Draw a point for each gene, or a triangle at the edge it lies beyond; say how many of each."""
+    low, high = edges
+    outside = (y < low) | (y > high)
     colors = np.where(called, OKABE_ITO["blue"], OKABE_ITO["grey"])
-    for genes, size, name in ((~called, 4, "other"), (called, 8, f"padj < {alpha:g}")):
-        inside = genes & ~outside
-        label = f"{name} ({genes.sum():,} genes)"
-        color = OKABE_ITO["blue" if name != "other" else "grey"]
-        ax.scatter(x[inside], y[inside], s=size, alpha=0.6, color=color, label=label, rasterized=True)
-    for marker, (which, edge, name) in beyond.items():
-        if which.any():
-            label = f"{name} ({which.sum():,})"
-            heights = np.full(which.sum(), edge)
-            ax.scatter(x[which], heights, s=14, marker=marker, c=colors[which], label=label, rasterized=True)
+    for genes, size, name in ((~called, 4, "other genes"), (called, 8, f"genes with padj < {alpha:g}")):
+        here = genes & ~outside
+        label = f"{genes.sum():,} {name}"
+        ax.scatter(x[here], y[here], s=size, alpha=0.6, c=colors[here], label=label, rasterized=True)
+    label = f"{outside.sum():,} of them {beyond}"
+    for marker, edge, here in (("^", high, y > high), ("v", low, y < low)):
+        if here.any():
+            ax.scatter(x[here], np.full(here.sum(), edge), s=16, marker=marker, c=colors[here], label=label)
+            label = None  # one entry for both
 
 
 def _name_points(ax, x, y, names):
@@ -226,30 +228,31 @@ def _name_points(ax, x, y, names):
         return
     ax.figure.draw_without_rendering()  # from here on it is known where on the page the points are
     pixels = ax.transData.transform(np.column_stack([x, y]))
-    taken = [Bbox.from_bounds(px - 2, py - 2, 4, 4) for px, py in pixels]
+    taken = [ax.get_legend().get_window_extent(), *(Bbox.from_bounds(px - 2, py - 2, 4, 4) for px, py in pixels)]
     for point, name in zip(zip(x, y, strict=True), names, strict=True):
-        line = {"arrowstyle": "-", "linewidth": 0.5, "color": OKABE_ITO["black"], "shrinkA": 0, "shrinkB": 0}
-        text = ax.annotate(
-            str(name), point, xytext=(0, 0), textcoords="offset points", va="center", fontsize="small", arrowprops=line
-        )
-        _move_to_free_place(ax, text, taken)
-        taken.append(Text.get_window_extent(text))
+        text = ax.annotate(str(name), point, (0, 0), textcoords="offset points", va="center", fontsize="small")
+        taken.append(_move_to_free_place(ax, text, taken))
+        if text.xyann[1]:
+            line = {"arrowstyle": "-", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 0}
+            ax.annotate("", point, text.xyann, textcoords="offset points", arrowprops=line)
 
 
 def _move_to_free_place(ax, text, taken):
-    """Try places beside the point, then higher and lower ones; the first is taken where none is free."""
-    outwards = ["left", "right"] if text.xy[0] >= 0 else ["right", "left"]  # alignment: which end is at the point
-    height = Text.get_window_extent(text).height * 72 / ax.figure.dpi
-    steps = sorted(range(-10, 11), key=abs)
+    """Try the places beside the point, then higher and lower ones; take the first where none is free."""
+    outwards = ["left", "right"] if text.xy[0] >= 0 else ["right", "left"]  # alignment: the end next to the point
+    height = text.get_window_extent().height * 72 / ax.figure.dpi
+    steps = sorted(range(-10, 11), key=lambda step: (abs(step), -step))
     for step, side in [*product(steps, outwards), (0, outwards[0])]:
         text.set(ha=side)
         text.xyann = (6 if side == "left" else -6, step * height)
-        box = Text.get_window_extent(text)
-        if not box.count_overlaps(taken) and ax.bbox.containsx(box.x0) and ax.bbox.containsx(box.x1):
-            return
+        box = text.get_window_extent()
+        corners = ax.bbox.count_contains([box.min, box.max])
+        if corners == 2 and not box.count_overlaps(taken):
+            break
+    return box
 
 
-def _draw_by_level(ax, x, y, colors=None):
+def _draw_by_level(ax, x, y, colors=None, name=None):
     """Draw the samples, the levels of a second column by colour and marker."""
     if colors is None:
         ax.scatter(x, y, s=22, color=OKABE_ITO["blue"])
@@ -261,7 +264,7 @@ def _draw_by_level(ax, x, y, colors=None):
     for number, (level, color) in enumerate(zip(colors.categories, OKABE_ITO.values(), strict=False)):
         here = colors.codes == number
         ax.scatter(x[here], y[here], s=22, marker=MARKERS[number % len(MARKERS)], color=color, label=level)
-    ax.legend()
+    ax.legend(title=name, loc="upper left", bbox_to_anchor=(1, 1))  # outside: its markers look like samples
 
 
 def _spread_sideways(codes):
