@@ -10,7 +10,7 @@ from scomics_lite.design import check_design, diagnose, match_design
 from scomics_lite.dispersion import Dispersions
 from scomics_lite.normalization import normalize
 from scomics_lite.plots.style import OKABE_ITO
-from scomics_lite.validation import InputError, check_counts
+from scomics_lite.validation import InputError, check_counts, check_size_factors
 
 NO_VARIANCE = 1e-12  # of the sum of squares: what the rounding of sums leaves of a gene that is the same everywhere
 LOWEST_QUANTILE = 0.001  # of the final dispersions: the lower edge of their plot
@@ -55,19 +55,20 @@ def mean_variance(counts, *, size_factors=None, design=None, dispersion=None, la
     """
     ax = plt.gca() if ax is None else ax
     checked = check_counts(counts, layer=layer)
-    factors = np.ones(len(checked.samples)) if size_factors is None else size_factors
-    q = normalize(checked.matrix, factors)
-    x = np.ones((q.shape[0], 1)) if design is None else check_design(match_design(design, checked.samples))
-    mean, variance = _residual_moments(q, x)
+    n = len(checked.samples)
+    s = np.ones(n) if size_factors is None else check_size_factors(size_factors, checked.samples)
+    x = np.ones((n, 1)) if design is None else check_design(match_design(design, checked.samples)).to_numpy(float)
+    mean, variance = _residual_moments(normalize(checked.matrix, s), x)
     shown = variance > 0
     if not shown.any():
         raise InputError("no gene varies between the samples, so there is no variance to plot")
     label = f"{shown.sum():,} genes" + _left_out(mean, shown)
     ax.scatter(mean[shown], variance[shown], s=4, alpha=0.3, color=OKABE_ITO["blue"], label=label, rasterized=True)
-    _variance_curves(ax, _between(mean[shown]), np.mean(1 / np.asarray(factors)), dispersion)
+    _variance_curves(ax, _between(mean[shown]), np.mean(1 / s), dispersion)
     counted = "count" if size_factors is None else "normalized count"
     ax.set(xscale="log", yscale="log", xlabel=f"mean {counted}")
     ax.set_ylabel("variance" if design is None else "variance left by the design")
+    _make_room(ax)
     ax.legend(loc="upper left", markerscale=3)
     return ax
 
@@ -115,7 +116,7 @@ def dispersions(estimates, *, ax=None):
     grid = _between(mean[fitted])
     ax.plot(grid, estimates.trend(grid), color=OKABE_ITO["vermillion"], linestyle="-", label="trend")
     ax.set(xscale="log", yscale="log", xlabel="mean normalized count", ylabel="dispersion")
-    ax.set_ylim(top=10 * ax.get_ylim()[1])  # room for the legend
+    _make_room(ax)
     ax.legend(loc="upper right", markerscale=2)
     return ax
 
@@ -156,11 +157,19 @@ def design_matrix(design, *, ax=None):
     _draw_borders(ax, *values.shape, between_samples=is_written)
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)
-    _name_columns(ax, report.design.columns)
+    name_places(ax, report.design.columns)
     _name_samples(ax, report.design.index)
     _bracket_aliases(ax, [report.design.columns.get_indexer(group) for group in report.alias_groups], len(values))
     _explain(ax, _explanation(values, report, is_written))
     return ax
+
+
+def name_places(ax, names):
+    """Name the places 0, 1, 2 … of the horizontal axis, slanting where there is no width to stand side by side."""
+    names = [str(name) for name in names]
+    fits = max(len(name) for name in names) * LETTER_WIDTH * len(names) < _size_in_points(ax)[0]
+    slant = {} if fits else {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    ax.set_xticks(range(len(names)), names, fontsize="small", **slant)
 
 
 # --- variances --------------------------------------------------------------------------------------------------------
@@ -224,6 +233,12 @@ def _draw_dispersions(ax, mean, phi, bottom, name, color):
         ax.scatter(mean[below], edge, s=12, marker="v", color=color, label=label, rasterized=True)
 
 
+def _make_room(ax):
+    """Raise the upper end of a logarithmic axis for the legend."""
+    low, high = ax.get_ylim()
+    ax.set_ylim(top=high * (high / low) ** 0.2)
+
+
 # --- designs ----------------------------------------------------------------------------------------------------------
 
 
@@ -249,14 +264,6 @@ def _draw_borders(ax, n, p, *, between_samples):
     ax.vlines(np.arange(1, p) - 0.5, -0.5, n - 0.5, color="0.8", linewidth=0.6)
     if between_samples:
         ax.hlines(np.arange(1, n) - 0.5, -0.5, p - 0.5, color="0.8", linewidth=0.6)
-
-
-def _name_columns(ax, columns):
-    """Name the coefficients, slanting where they have not the width to stand side by side."""
-    widest = max(len(name) for name in columns) * LETTER_WIDTH
-    fits = widest * len(columns) < _size_in_points(ax)[0]
-    slant = {} if fits else {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
-    ax.set_xticks(range(len(columns)), columns, fontsize="small", **slant)
 
 
 def _name_samples(ax, samples):

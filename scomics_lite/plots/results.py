@@ -1,5 +1,6 @@
 """Plots of the table that `scomics_lite.differential.test` gives, and of single genes; on matplotlib Axes."""
 
+from difflib import get_close_matches
 from itertools import product
 
 import anndata
@@ -9,9 +10,9 @@ import pandas as pd
 from matplotlib.transforms import Bbox
 from scipy import sparse
 
-from scomics_lite.normalization import normalize
+from scomics_lite.plots.models import name_places
 from scomics_lite.plots.style import MARKERS, OKABE_ITO
-from scomics_lite.validation import InputError, check_counts, did_you_mean
+from scomics_lite.validation import InputError, check_counts, check_size_factors, did_you_mean
 
 PSEUDO_COUNT = 0.5  # DESeq2's in plotCounts: a zero stays on a logarithmic axis, next to a one
 GOLDEN = (np.sqrt(5) - 1) / 2  # its multiples modulo 1 fill an interval evenly, however many there are
@@ -47,9 +48,11 @@ def volcano(table, *, alpha=0.1, label=0, ax=None):
     >>> [text.get_text() for text in ax.texts]
     ['b']
     """
-    table = _read_table(table, ["log2FoldChange", "pvalue"], alpha)
+    _check_table(table, ["log2FoldChange", "pvalue", "padj"], alpha)
+    _check_pvalues(table["pvalue"])
     if not (isinstance(label, int | np.integer) and label >= 0):
         raise InputError(f"label is how many genes to name, 0 or more; got {label!r}")
+    table = _genes_where(table, table["log2FoldChange"].notna() & table["pvalue"].notna())
     ax = plt.gca() if ax is None else ax
     with np.errstate(divide="ignore"):
         height = -np.log10(table["pvalue"].to_numpy(float))
@@ -67,7 +70,7 @@ def mean_difference(table, *, alpha=0.1, ax=None):
     """Plot log2 fold changes against mean counts (an MA plot); genes with padj < alpha stand out.
 
     The axis ends a tenth beyond the size that 99 % of the fold changes keep below; the others are triangles at its
-    edges. Genes without a fold change are left out.
+    edges. Genes without a count or a fold change are left out.
 
     Parameters
     ----------
@@ -88,7 +91,8 @@ def mean_difference(table, *, alpha=0.1, ax=None):
     >>> mean_difference(genes, ax=plt.figure().add_subplot()).get_xscale()
     'log'
     """
-    table = _read_table(table, ["baseMean", "log2FoldChange"], alpha)
+    _check_table(table, ["baseMean", "log2FoldChange", "padj"], alpha)
+    table = _genes_where(table, table["log2FoldChange"].notna() & (table["baseMean"] > 0))
     ax = plt.gca() if ax is None else ax
     change = table["log2FoldChange"].to_numpy(float)
     edge = 1.1 * np.quantile(np.abs(change), SHOWN_QUANTILE) or 1.0
@@ -137,8 +141,7 @@ def pvalue_histogram(pvalues, *, bins=40, ax=None):
     p = p[~np.isnan(p)]
     if not p.size:
         raise InputError("there is no p-value to plot: all are missing")
-    if p.min() < 0 or p.max() > 1:
-        raise InputError(f"p-values lie between 0 and 1; these reach from {p.min():.3g} to {p.max():.3g}")
+    _check_pvalues(p)
     ax = plt.gca() if ax is None else ax
     heights, _, _ = ax.hist(
         p, bins=np.linspace(0, 1, bins + 1), color=OKABE_ITO["sky"], edgecolor="white", linewidth=0.5
@@ -187,18 +190,23 @@ def gene_counts(adata, gene, by, *, size_factors=None, layer=None, ax=None):
         raise InputError(f"gene_counts needs an AnnData, whose obs describes the samples; got {type(adata).__name__}")
     checked = check_counts(adata, layer=layer)
     if gene not in checked.genes:
-        raise InputError(f"there is no gene {gene!r}; {did_you_mean(gene, checked.genes)}")
-    ax = plt.gca() if ax is None else ax
-    factors = np.ones(len(checked.samples)) if size_factors is None else size_factors
-    column = normalize(checked.matrix, factors)[:, [checked.genes.get_loc(gene)]]
-    y = (column.toarray() if sparse.issparse(column) else column).ravel() + PSEUDO_COUNT
+        similar = get_close_matches(str(gene), [str(name) for name in checked.genes], n=5)
+        raise InputError(f"there is no gene {gene!r}; {did_you_mean(gene, similar or checked.genes[:20])}")
     names = [by] if isinstance(by, str) else list(by)
+    if len(names) not in (1, 2):
+        raise InputError(f"by is a column of obs, or two: (levels, colours); got {by!r}")
     levels, *colors = [_levels(adata.obs, name) for name in names]
+    column = checked.matrix[:, [checked.genes.get_loc(gene)]]
+    y = (column.toarray() if sparse.issparse(column) else column).ravel().astype(float)
+    if size_factors is not None:
+        y /= check_size_factors(size_factors, checked.samples)
+    y += PSEUDO_COUNT
+    ax = plt.gca() if ax is None else ax
     x = levels.codes + _spread_sideways(levels.codes)
     _draw_by_level(ax, x, y, *colors, *names[1:])
     counted = "count" if size_factors is None else "normalized count"
     ax.set(yscale="log", xlabel=names[0], ylabel=f"{counted} + {PSEUDO_COUNT}", title=gene)
-    ax.set_xticks(range(len(levels.categories)), levels.categories)
+    name_places(ax, levels.categories)
     ax.set_xlim(-0.5, len(levels.categories) - 0.5)
     return ax
 
@@ -210,15 +218,19 @@ def _draw_genes(ax, x, y, called, alpha, edges, beyond):
     """Draw a point for each gene, or a triangle at the edge it lies beyond; say how many of each."""
     low, high = edges
     outside = (y < low) | (y > high)
-    colors = np.where(called, OKABE_ITO["blue"], OKABE_ITO["grey"])
-    for genes, size, name in ((~called, 4, "other genes"), (called, 8, f"genes with padj < {alpha:g}")):
+    blue, grey = OKABE_ITO["blue"], OKABE_ITO["grey"]
+    for genes, size, color, name in (
+        (~called, 4, grey, "other genes"),
+        (called, 8, blue, f"genes with padj < {alpha:g}"),
+    ):
         here = genes & ~outside
         label = f"{genes.sum():,} {name}"
-        ax.scatter(x[here], y[here], s=size, alpha=0.6, c=colors[here], label=label, rasterized=True)
+        ax.scatter(x[here], y[here], s=size, alpha=0.6, c=color, label=label, rasterized=True)
     label = f"{outside.sum():,} of them {beyond}"
     for marker, edge, here in (("^", high, y > high), ("v", low, y < low)):
         if here.any():
-            ax.scatter(x[here], np.full(here.sum(), edge), s=16, marker=marker, c=colors[here], label=label)
+            look = {"s": 16, "marker": marker, "c": np.where(called, blue, grey)[here], "rasterized": True}
+            ax.scatter(x[here], np.full(here.sum(), edge), label=label, **look)
             label = None  # one entry for both
 
 
@@ -257,13 +269,11 @@ def _draw_by_level(ax, x, y, colors=None, name=None):
     if colors is None:
         ax.scatter(x, y, s=22, color=OKABE_ITO["blue"])
         return
-    if len(colors.categories) > len(OKABE_ITO):
-        raise InputError(
-            f"{len(colors.categories)} levels are more than the {len(OKABE_ITO)} colours that can be told apart"
-        )
-    for number, (level, color) in enumerate(zip(colors.categories, OKABE_ITO.values(), strict=False)):
+    shades = list(OKABE_ITO.values())
+    for number, level in enumerate(colors.categories):
         here = colors.codes == number
-        ax.scatter(x[here], y[here], s=22, marker=MARKERS[number % len(MARKERS)], color=color, label=level)
+        look = {"marker": MARKERS[number % len(MARKERS)], "color": shades[number % len(shades)]}
+        ax.scatter(x[here], y[here], s=22, label=level, **look)
     ax.legend(title=name, loc="upper left", bbox_to_anchor=(1, 1))  # outside: its markers look like samples
 
 
@@ -276,17 +286,12 @@ def _spread_sideways(codes):
 # --- checking ---------------------------------------------------------------------------------------------------------
 
 
-def _read_table(table, columns, alpha):
-    """Check a table of results and give the genes that have a value in all of these columns."""
+def _check_table(table, columns, alpha):
     if not isinstance(table, pd.DataFrame):
         raise InputError(f"this plots the table of scomics_lite.differential.test; got {type(table).__name__}")
-    _check_columns(table, [*columns, "padj"])
+    _check_columns(table, columns)
     if not 0 < alpha < 1:
         raise InputError(f"alpha is a false discovery rate between 0 and 1; got {alpha}")
-    shown = table[table[columns].notna().all(axis=1)]
-    if shown.empty:
-        raise InputError(f"no gene of the table has values in {' and '.join(columns)}, so there is nothing to plot")
-    return shown
 
 
 def _check_columns(table, columns):
@@ -296,6 +301,17 @@ def _check_columns(table, columns):
                 f"the table has no column {column!r}; scomics_lite.differential.test gives one that has. "
                 f"{did_you_mean(column, table)}"
             )
+
+
+def _check_pvalues(p):
+    if (p < 0).any() or (p > 1).any():
+        raise InputError(f"p-values lie between 0 and 1; these reach from {np.nanmin(p):.3g} to {np.nanmax(p):.3g}")
+
+
+def _genes_where(table, shown):
+    if not shown.any():
+        raise InputError(f"none of the table's {len(table):,} genes has the numbers to be plotted")
+    return table[shown]
 
 
 def _levels(obs, name):
