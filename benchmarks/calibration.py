@@ -1,10 +1,10 @@
 """False positives, false discoveries and power where the truth is known: ``python benchmarks/calibration.py``.
 
-Every case is simulated 20 times: 2,000 expressed genes, n samples in either group, and 10% of the genes changed twofold,
-half of them up. Means and dispersions are ``simulate.typical_bulk``'s, or like those of pickrell
-(69 people; its simulated stand-in where the real set is not there). Batches each change 30% of the genes twofold, and
-are balanced: n = 3 are three pairs, n = 5 five pairs, n = 10 five batches of four. "left out" has the same data and no
-batch in the design; "confounded" has one batch for each group, which no design can mend.
+Every case is simulated 20 times: 2,000 expressed genes, n samples in either group, and 10% of the genes changed
+twofold, half of them up. Means and dispersions are those of ``simulate.typical_bulk``, or like those of pickrell (69
+people; its simulated stand-in where the real set is not there). Every batch but the first changes 30% of the genes
+twofold, and batches are balanced: n = 3 are three pairs, n = 5 five pairs, n = 10 five batches of four. "left out" has
+the same data and no batch in the design; "confounded" has one batch for each group, which no design can mend.
 
 Columns, mean and standard deviation over the sets:
 - p < 0.001, 0.01, 0.05: the share of the unchanged genes with a mean normalized count of at least 10 that lie below, in
