@@ -16,7 +16,11 @@ NO_VARIANCE = 1e-12  # of the sum of squares: what the rounding of sums leaves o
 LOWEST_QUANTILE = 0.001  # of the final dispersions: the lower edge of their plot
 MOST_NUMBERS = 120  # of a design, to be written out
 LINE_HEIGHT, LETTER_WIDTH = 10, 4.6  # points, of small print
-DIVERGING = LinearSegmentedColormap.from_list("vermillion-white-blue", ["#D55E00", "#FFFFFF", "#0072B2"])
+DIVERGING = LinearSegmentedColormap.from_list(
+    "vermillion-white-blue",
+    [OKABE_ITO["vermillion"], "white", OKABE_ITO["blue"]],
+    N=257,  # an odd number has a middle, which is white
+)
 
 
 def mean_variance(counts, *, size_factors=None, design=None, dispersion=None, layer=None, ax=None):
@@ -53,7 +57,6 @@ def mean_variance(counts, *, size_factors=None, design=None, dispersion=None, la
     >>> mean_variance([[10, 20, 30], [20, 40, 60]], dispersion=0.1, ax=plt.figure().add_subplot()).get_xlabel()
     'mean count'
     """
-    ax = plt.gca() if ax is None else ax
     checked = check_counts(counts, layer=layer)
     n = len(checked.samples)
     s = np.ones(n) if size_factors is None else check_size_factors(size_factors, checked.samples)
@@ -62,9 +65,11 @@ def mean_variance(counts, *, size_factors=None, design=None, dispersion=None, la
     shown = variance > 0
     if not shown.any():
         raise InputError("no gene varies between the samples, so there is no variance to plot")
+    phi, phi_is = _read_dispersion(dispersion)
+    ax = plt.gca() if ax is None else ax
     label = f"{shown.sum():,} genes" + _left_out(mean, shown)
     ax.scatter(mean[shown], variance[shown], s=4, alpha=0.3, color=OKABE_ITO["blue"], label=label, rasterized=True)
-    _variance_curves(ax, _between(mean[shown]), np.mean(1 / s), dispersion)
+    _variance_curves(ax, _between(mean[shown]), np.mean(1 / s), phi, phi_is)
     counted = "count" if size_factors is None else "normalized count"
     ax.set(xscale="log", yscale="log", xlabel=f"mean {counted}")
     ax.set_ylabel("variance" if design is None else "variance left by the design")
@@ -125,7 +130,8 @@ def design_matrix(design, *, ax=None):
     """Draw a design as a picture, samples in rows, coefficients in columns; small ones with their numbers.
 
     White is 0, blue 1 and vermillion -1. A column of other numbers is white at its mean and blue or vermillion at the
-    value farthest from that. Columns that cannot be told apart (see `scomics_lite.design.diagnose`) share a bracket.
+    value farthest from that. Columns that cannot be told apart (see `scomics_lite.design.diagnose`) share a bracket,
+    and the line below names them.
 
     Parameters
     ----------
@@ -146,8 +152,8 @@ def design_matrix(design, *, ax=None):
     >>> [text.get_text() for text in ax.texts]
     ['1', '0', '1', '1', '1', '1']
     """
-    ax = plt.gca() if ax is None else ax
     report = diagnose(design)
+    ax = plt.gca() if ax is None else ax
     values = report.design.to_numpy(float)
     shades = np.apply_along_axis(_shades, 0, values)
     ax.imshow(shades, cmap=DIVERGING, vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
@@ -188,27 +194,27 @@ def _residual_moments(q, x):
     return mean, np.where(left > NO_VARIANCE * squares, left, 0) / (n - p)
 
 
-def _variance_curves(ax, mean, inverse_factor, dispersion):
+def _read_dispersion(dispersion):
+    """Give phi as a function of the mean, and how the legend calls it; None without a dispersion."""
+    if dispersion is None:
+        return None, ""
+    if isinstance(dispersion, Dispersions):
+        return dispersion.trend, "from the trend"
+    if not (isinstance(dispersion, int | float | np.number) and 0 <= dispersion < np.inf):
+        raise InputError(
+            f"dispersion is one number, 0 or more, or what scomics_lite.dispersion.estimate gives; got {dispersion!r}"
+        )
+    return lambda mean: dispersion, f"= {dispersion:.3g}"
+
+
+def _variance_curves(ax, mean, inverse_factor, phi, phi_is):
     """Draw the variances of Poisson and, with a dispersion, negative binomial counts."""
     poisson = mean * inverse_factor
     label = "Poisson: variance = mean" + (f" × {inverse_factor:.3g}" if abs(inverse_factor - 1) > 5e-4 else "")
     ax.plot(mean, poisson, color=OKABE_ITO["black"], linestyle="--", label=label)
-    if dispersion is None:
-        return
-    if isinstance(dispersion, Dispersions):
-        phi, name = dispersion.trend(mean), "phi from the trend"
-    else:
-        phi, name = _check_dispersion(dispersion), f"phi = {dispersion:.3g}"
-    label = f"negative binomial: + phi × mean², {name}"
-    ax.plot(mean, poisson + phi * mean**2, color=OKABE_ITO["vermillion"], linestyle="-", label=label)
-
-
-def _check_dispersion(dispersion):
-    if not (np.isscalar(dispersion) and np.isfinite(dispersion) and dispersion >= 0):
-        raise InputError(
-            f"dispersion is one number, 0 or more, or what scomics_lite.dispersion.estimate gives; got {dispersion!r}"
-        )
-    return float(dispersion)
+    if phi is not None:
+        label = f"negative binomial: + phi × mean², phi {phi_is}"
+        ax.plot(mean, poisson + phi(mean) * mean**2, color=OKABE_ITO["vermillion"], linestyle="-", label=label)
 
 
 def _between(means):
@@ -246,8 +252,10 @@ def _shades(column):
     """Give a column's places on the colour scale, -1 to 1: its values, or how far they lie from their mean."""
     if _is_indicator(column):
         return column
+    if not np.ptp(column):
+        return np.zeros_like(column)
     centred = column - column.mean()
-    return centred / (np.abs(centred).max() or 1)
+    return centred / np.abs(centred).max()
 
 
 def _is_indicator(column):
@@ -272,7 +280,7 @@ def _name_samples(ax, samples):
     rows = range(0, len(samples), step)
     ax.set_yticks(rows, [str(samples[row]) for row in rows], fontsize="small")
     if step > 1:
-        ax.set_ylabel(f"{len(samples)} samples")
+        ax.set_ylabel(f"{len(samples)} samples, one name in {step}")
 
 
 def _bracket_aliases(ax, groups, n):
@@ -283,13 +291,17 @@ def _bracket_aliases(ax, groups, n):
         y = -0.5 - rise * level
         ax.plot([columns[0] - 0.3, columns[-1] + 0.3], [y, y], color=OKABE_ITO["black"], linestyle="-", linewidth=1.2)
         ax.vlines(columns, y, y + rise / 2, color=OKABE_ITO["black"], linewidth=1.2)
+        if len(groups) > 1:
+            ax.text(columns[0] - 0.35, y, str(level), ha="right", va="center", fontsize="small")
 
 
 def _explanation(values, report, is_written):
     """Say what brackets mean, and colours where no numbers tell."""
-    for group in report.alias_groups:
-        names = ", ".join(group)
-        yield f"bracket: {names} cannot be told apart" if len(group) > 1 else f"bracket: {names} is zero everywhere"
+    groups = report.alias_groups
+    for number, group in enumerate(groups, start=1):
+        bracket = f"bracket {number}" if len(groups) > 1 else "bracket"
+        why = "cannot be told apart" if len(group) > 1 else "is zero everywhere"
+        yield f"{bracket}: {', '.join(group)} {why}"
     if not is_written:
         names = {-1: "vermillion −1", 0: "white 0", 1: "blue 1"}
         indicators = [_is_indicator(column) for column in values.T]
