@@ -252,11 +252,11 @@ def _name_points(ax, x, y, names):
 def _move_to_free_place(ax, text, taken):
     """Try the places beside the point, then higher and lower ones; take the first where none is free."""
     outwards = ["left", "right"] if text.xy[0] >= 0 else ["right", "left"]  # alignment: the end next to the point
-    height = text.get_window_extent().height * 72 / ax.figure.dpi
+    line = 1.1 * text.get_window_extent().height * 72 / ax.figure.dpi  # in points
     steps = sorted(range(-10, 11), key=lambda step: (abs(step), -step))
     for step, side in [*product(steps, outwards), (0, outwards[0])]:
         text.set(ha=side)
-        text.xyann = (6 if side == "left" else -6, step * height)
+        text.xyann = (6 if side == "left" else -6, step * line)
         box = text.get_window_extent()
         corners = ax.bbox.count_contains([box.min, box.max])
         if corners == 2 and not box.count_overlaps(taken):
