@@ -25,6 +25,7 @@ from scipy import sparse
 from tqdm import tqdm
 
 from scomics_lite import dispersion, glm
+from scomics_lite.blocks import client_map
 from scomics_lite.design import check_design, design_matrix
 from scomics_lite.design import contrast as contrast_vector
 from scomics_lite.normalization import size_factors
@@ -32,7 +33,7 @@ from scomics_lite.validation import Counts, CountsError, InputError, check_count
 
 METHODS = ("wald", "lrt")
 STEPS = 5
-FEWEST_TO_FLAG, FEWEST_TO_REPLACE = 3, 7  # replicates, DESeq2's; see scomics_lite.outliers
+FEWEST_TO_REPLACE = 7  # replicates, DESeq2's; see scomics_lite.outliers
 
 
 def test(
@@ -45,6 +46,7 @@ def test(
     layer=None,
     lfc_threshold=0.0,
     alpha=0.1,
+    client=None,
     progress=True,
 ):
     """Test every gene for a difference between samples.
@@ -72,6 +74,9 @@ def test(
         For ``"wald"``: test for fold changes larger than this, in log2, either way.
     alpha : float
         False discovery rate that the independent filtering is best for; use ``padj < alpha``.
+    client : dask.distributed.Client, optional
+        Its workers compute the dispersions and the regressions, by blocks of genes; the numbers stay the same. Worth
+        it from some 1e8 counts: 20,000 genes of 100 samples take two seconds without.
     progress : bool
         Whether to show which step is running.
 
@@ -100,6 +105,7 @@ def test(
     (53, 49)
     """
     _check_settings(method, reduced, lfc_threshold, alpha)
+    over = map if client is None else client_map(client)
     counts = check_counts(adata, layer=layer)
     full = _full_design(adata, design)
     c = contrast_vector(full, contrast)
@@ -108,13 +114,14 @@ def test(
         step("size factors")
         s = _size_factors(adata, layer)
         step("dispersions")
-        dispersions = dispersion.estimate(counts, full, s)
+        dispersions = dispersion.estimate(counts, full, s, map=over)
         step("regression")
-        fit = glm.fit(counts, full, s, dispersions.final)
+        fit = glm.fit(counts, full, s, dispersions.final, map=over)
         step("outliers")
-        refit, outlier = _refit_replaced(fit, dispersions), _flag_outliers(fit)
+        outlier = glm.flag_outliers(fit, max_replicates=FEWEST_TO_REPLACE - 1)
+        refit = _refit_replaced(fit, dispersions, over)
         step("test")
-        table, converged = _test(refit, c, small, lfc_threshold)
+        table, converged = _test(refit, c, small, lfc_threshold, over)
         emptied = (refit.status == "all zero") & (fit.status != "all zero")
         return _adjust(_settle(table, refit.status, converged, emptied, outlier), alpha)
 
@@ -197,17 +204,15 @@ def _size_factors(adata, layer):
         ) from None
 
 
-def _refit_replaced(fit, dispersions):
+def _refit_replaced(fit, dispersions, over):
     """Replace outliers among many replicates; the genes concerned get dispersions by the same trend and a new fit."""
-    if not (_replicates(fit.design) >= FEWEST_TO_REPLACE).any():
-        return fit
     counts = glm.replace_outliers(fit, min_replicates=FEWEST_TO_REPLACE)
     genes = np.flatnonzero(np.asarray((counts.matrix != fit.counts.matrix).sum(axis=0)))
     if not genes.size:
         return fit
     some = Counts(counts.matrix[:, genes], counts.samples, counts.genes[genes])
-    again = dispersion.estimate(some, fit.design, fit.size_factors, trend=dispersions)
-    refit = glm.fit(some, fit.design, fit.size_factors, again.final)
+    again = dispersion.estimate(some, fit.design, fit.size_factors, trend=dispersions, map=over)
+    refit = glm.fit(some, fit.design, fit.size_factors, again.final, map=over)
     merged = {}
     for name in ("dispersions", "coefficients", "log_likelihood", "iterations", "status"):
         merged[name] = getattr(fit, name).copy()
@@ -215,25 +220,12 @@ def _refit_replaced(fit, dispersions):
     return replace(fit, counts=counts, **merged)
 
 
-def _flag_outliers(fit):
-    """Find the genes with an outlier that was not replaced, shape (g,)."""
-    sizes = _replicates(fit.design)
-    replaceable = sizes >= FEWEST_TO_REPLACE
-    if replaceable.all():
-        return np.zeros(len(fit.genes), dtype=bool)
-    flagged = glm.flag_outliers(fit)
-    if replaceable.any() and flagged.any():
-        left = glm.cooks_distance(fit)[(sizes >= FEWEST_TO_FLAG) & ~replaceable]
-        flagged &= (np.nan_to_num(left, nan=0.0) > glm.cooks_cutoff(fit)).any(axis=0)
-    return flagged
-
-
-def _test(fit, c, small, lfc_threshold):
+def _test(fit, c, small, lfc_threshold, over):
     """Give the table of tests and which genes' fits it can rest on."""
     table = glm.wald_test(fit, c, lfc_threshold=lfc_threshold)
     if small is None:
         return table, fit.converged
-    small_fit = glm.fit(fit.counts, small, fit.size_factors, fit.dispersions)
+    small_fit = glm.fit(fit.counts, small, fit.size_factors, fit.dispersions, map=over)
     ratio = glm.likelihood_ratio_test(fit, small_fit)
     return table.assign(stat=ratio["stat"], pvalue=ratio["pvalue"]), fit.converged & small_fit.converged
 
@@ -255,11 +247,6 @@ def _adjust(table, alpha):
     table["padj"] = glm.independent_filtering(table["pvalue"], table["baseMean"], alpha=alpha).padj
     table.loc[table["pvalue"].notna() & table["padj"].isna(), "status"] = "filtered"
     return table
-
-
-def _replicates(design):
-    """Count the samples with the same row as each sample, shape (n,)."""
-    return design.groupby(list(design.columns))[design.columns[0]].transform("size").to_numpy()
 
 
 # --- designs ----------------------------------------------------------------------------------------------------------

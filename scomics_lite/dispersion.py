@@ -14,6 +14,7 @@ few for a gene to tell its phi alone, so genes share (Love, Huber and Anders 201
 
 import warnings
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -22,9 +23,10 @@ from scipy.special import gammaln
 
 from scomics_lite import glm
 from scomics_lite import trend as trends
+from scomics_lite.blocks import gene_blocks, map_blocks
 from scomics_lite.design import match_design
 from scomics_lite.edger import EdgerDispersions, edger_common, edger_dispersions, edger_tagwise, edger_trended
-from scomics_lite.profile_likelihood import MAX_EVALUATIONS, Profile, best_on_grid, climb, gene_blocks, maximise
+from scomics_lite.profile_likelihood import MAX_EVALUATIONS, Profile, best_on_grid, climb, maximise
 from scomics_lite.validation import Counts, InputError, check_counts, check_size_factors, did_you_mean
 
 __all__ = [
@@ -91,7 +93,7 @@ class Dispersions:
         return pd.DataFrame({name: getattr(self, name) for name in names}, index=self.genes)
 
 
-def estimate(counts, design, size_factors, *, trend="parametric", prior_variance=None, layer=None):
+def estimate(counts, design, size_factors, *, trend="parametric", prior_variance=None, layer=None, map=map):
     """Estimate the dispersion of every gene, alone and with the help of the others, as DESeq2 1.38 does.
 
     Means come first: where the design only tells groups apart they are the groups' (`design` has as many different rows
@@ -121,6 +123,8 @@ def estimate(counts, design, size_factors, *, trend="parametric", prior_variance
         same results need that value here.
     layer : str, optional
         Layer of an AnnData that holds the counts.
+    map : callable
+        What applies the searches to blocks of genes; see `scomics_lite.blocks`.
 
     Returns
     -------
@@ -149,8 +153,8 @@ def estimate(counts, design, size_factors, *, trend="parametric", prior_variance
     if prior_variance is not None and not (np.isfinite(prior_variance) and prior_variance > 0):
         raise InputError(f"prior_variance must be positive, got {prior_variance}")
     counts = counts if isinstance(counts, Counts) else check_counts(counts, layer=layer)
-    means = _Means.fit(counts, design, size_factors)
-    genewise = _genewise(means)
+    means = _Means.fit(counts, design, size_factors, map)
+    genewise = means.search(_genewise, means.start, map=map)
     curve = earlier.trend if earlier else _fit_trend(trend, means.base_mean, genewise)
     trended = curve(means.base_mean)
     log_residuals = np.log(genewise / trended)
@@ -158,7 +162,7 @@ def estimate(counts, design, size_factors, *, trend="parametric", prior_variance
     residual_variance = earlier.residual_variance if earlier else trends.residual_variance(informative)
     if prior_variance is None:
         prior_variance = earlier.prior_variance if earlier else trends.prior_variance(informative, means.residual_df)
-    shrunken = _maximum_a_posteriori(means, genewise, trended, prior_variance)
+    shrunken = means.search(partial(_maximum_a_posteriori, prior_variance), genewise, trended, map=map)
     outlier = log_residuals > OUTLIER_SD * np.sqrt(residual_variance)
     return Dispersions(
         genes=means.counts.genes,
@@ -209,10 +213,10 @@ def moments(counts, size_factors, design=None):
     counts = _some_genes(counts)
     s = check_size_factors(size_factors, counts.samples)
     x = None if design is None else _check_design(design, counts.samples)
-    dispersions = np.full(len(counts.genes), np.nan)
-    for genes, y in gene_blocks(counts.matrix, np.flatnonzero(counts.positive_samples())):
+    dispersions, counted = np.full(len(counts.genes), np.nan), np.flatnonzero(counts.positive_samples())
+    for genes, y in gene_blocks(counts.matrix, counted):
         q = y / s[:, None]
-        dispersions[genes] = _overall_moments(q, s) if x is None else _residual_moments(q, x)
+        dispersions[genes] = _overall_moments(q, s) if x is None else _residual_moments(q, x)[0]
     return dispersions
 
 
@@ -300,51 +304,63 @@ def cox_reid_profile(counts, mean, design, dispersions):
 
 
 @dataclass(frozen=True)
+class _MeanModel:
+    """What the means of all genes share; without counts, so that it travels light."""
+
+    x: np.ndarray  # (n, p)
+    s: np.ndarray  # (n, 1)
+    log_link: bool
+
+    @cached_property
+    def products(self):
+        return Profile.products_of(self.x)
+
+    def profile(self, y, coefficients):
+        """Give the profile likelihood of b genes with counts (n, b) and coefficients (b, p)."""
+        relative = self.x @ coefficients.T
+        mu = self.s * (np.exp(relative) if self.log_link else relative)
+        return Profile(y.T.copy(), np.maximum(mu, LEAST_MEAN).T.copy(), self.products)
+
+
+@dataclass(frozen=True)
 class _Means:
     """Means of all genes, kept as coefficients: those of many cells would fill the memory."""
 
     counts: Counts
-    x: np.ndarray  # (n, p)
-    s: np.ndarray  # (n,)
+    model: _MeanModel
     base_mean: np.ndarray  # (g,), NaN for genes without a count
     start: np.ndarray  # (g,): the moments' dispersions
-    coefficients: np.ndarray  # (p, g)
-    log_link: bool
+    coefficients: np.ndarray  # (g, p)
 
     @classmethod
-    def fit(cls, counts, design, size_factors):
+    def fit(cls, counts, design, size_factors, map=map):
         s = check_size_factors(size_factors, counts.samples)
         x = _check_design(design, counts.samples)
-        counted = np.flatnonzero(counts.positive_samples())
         base_mean, start = np.full((2, len(counts.genes)), np.nan)
-        coefficients = np.full((x.shape[1], len(counts.genes)), np.nan)
-        for genes, y in gene_blocks(counts.matrix, counted):
+        coefficients = np.full((len(counts.genes), x.shape[1]), np.nan)
+        for genes, y in gene_blocks(counts.matrix, np.flatnonzero(counts.positive_samples())):
             q = y / s[:, None]
             base_mean[genes] = q.mean(axis=0)
-            start[genes] = np.minimum(_overall_moments(q, s), _residual_moments(q, x))
-            coefficients[:, genes] = np.linalg.lstsq(x, q, rcond=None)[0]
+            residual, coefficients[genes] = _residual_moments(q, x)
+            start[genes] = np.minimum(_overall_moments(q, s), residual)
         start = np.clip(start, MINIMUM, _maximum(len(s)))
         log_link = len(np.unique(x, axis=0)) != x.shape[1]
         if log_link:
-            coefficients = glm.fit(counts, design, s, start).coefficients.T
-        return cls(counts, x, s, base_mean, start, coefficients, log_link)
+            coefficients = glm.fit(counts, design, s, start, map=map).coefficients
+        return cls(counts, _MeanModel(x, s[:, None], log_link), base_mean, start, coefficients)
 
     @property
     def residual_df(self):
-        return self.x.shape[0] - self.x.shape[1]
+        return self.model.x.shape[0] - self.model.x.shape[1]
 
-    @property
-    def counted(self):
-        """Positions of the genes with means."""
-        return np.flatnonzero(np.isfinite(self.coefficients).all(axis=0))
-
-    def profiles(self):
-        """Yield block after block of genes and their profile."""
-        products = Profile.products_of(self.x)
-        for genes, y in gene_blocks(self.counts.matrix, self.counted):
-            relative = self.x @ self.coefficients[:, genes]
-            mu = self.s[:, None] * (np.exp(relative) if self.log_link else relative)
-            yield genes, Profile(y.T.copy(), np.maximum(mu, LEAST_MEAN).T.copy(), products)
+    def search(self, function, *arrays, map):
+        """Give what `function` finds in the counts, the coefficients and the arrays of each gene with means."""
+        found = np.full(len(self.counts.genes), np.nan)
+        fitted = np.flatnonzero(np.isfinite(self.coefficients).all(axis=1))
+        function = partial(function, self.model)
+        for genes, values in map_blocks(function, self.counts.matrix, fitted, self.coefficients, *arrays, map=map):
+            found[genes] = values
+        return found
 
 
 def _overall_moments(q, s):
@@ -353,38 +369,33 @@ def _overall_moments(q, s):
 
 
 def _residual_moments(q, x):
-    mu = np.maximum(x @ np.linalg.lstsq(x, q, rcond=None)[0], 1)
-    return np.maximum((((q - mu) ** 2 - mu) / mu**2).sum(axis=0) / (len(q) - x.shape[1]), 0)
+    """Give the dispersions (b,), and the least-squares coefficients (b, p)."""
+    coefficients = np.linalg.lstsq(x, q, rcond=None)[0]
+    mu = np.maximum(x @ coefficients, 1)
+    return np.maximum((((q - mu) ** 2 - mu) / mu**2).sum(axis=0) / (len(q) - x.shape[1]), 0), coefficients.T
 
 
 # --- the four estimates -----------------------------------------------------------------------------------------------
 
 
-def _genewise(means):
+def _genewise(model, y, coefficients, start):
     """Climb from the moments; keep the start where that gains next to nothing, use the grid where it never arrives."""
-    genewise = np.full(len(means.start), np.nan)
-    high = _maximum(len(means.s))
-    for genes, profile in means.profiles():
-        start = means.start[genes]
-        log_phi, height, first_height, evaluations = climb(profile, np.log(start), np.log(MINIMUM / 10))
-        phi = np.minimum(np.exp(log_phi), high)
-        phi = np.where(height < first_height + np.abs(first_height) / 1e6, start, phi)
-        again = ((evaluations == MAX_EVALUATIONS) | (evaluations == 1)) & (phi > 10 * MINIMUM)
-        genewise[genes] = np.clip(_grid_where(again, profile, phi, high), MINIMUM, high)
-    return genewise
+    profile, high = model.profile(y, coefficients), _maximum(len(y))
+    log_phi, height, first_height, evaluations = climb(profile, np.log(start), np.log(MINIMUM / 10))
+    phi = np.minimum(np.exp(log_phi), high)
+    phi = np.where(height < first_height + np.abs(first_height) / 1e6, start, phi)
+    again = ((evaluations == MAX_EVALUATIONS) | (evaluations == 1)) & (phi > 10 * MINIMUM)
+    return np.clip(_grid_where(again, profile, phi, high), MINIMUM, high)
 
 
-def _maximum_a_posteriori(means, genewise, trended, prior_variance):
+def _maximum_a_posteriori(prior_variance, model, y, coefficients, genewise, trended):
     """Climb the posterior from the gene-wise estimate, or from the trend where that lies ten times as high."""
-    shrunken = np.full(len(genewise), np.nan)
-    high = _maximum(len(means.s))
-    for genes, likelihood in means.profiles():
-        profile = replace(likelihood, center=np.log(trended[genes]), variance=prior_variance)
-        start = np.where(genewise[genes] > 0.1 * trended[genes], genewise[genes], trended[genes])
-        log_phi, _, _, evaluations = climb(profile, np.log(start), np.log(MINIMUM / 10))
-        phi = _grid_where(evaluations == MAX_EVALUATIONS, profile, np.exp(log_phi), high)
-        shrunken[genes] = np.clip(phi, MINIMUM, high)
-    return shrunken
+    profile, high = model.profile(y, coefficients), _maximum(len(y))
+    profile = replace(profile, center=np.log(trended), variance=prior_variance)
+    start = np.where(genewise > 0.1 * trended, genewise, trended)
+    log_phi, _, _, evaluations = climb(profile, np.log(start), np.log(MINIMUM / 10))
+    phi = _grid_where(evaluations == MAX_EVALUATIONS, profile, np.exp(log_phi), high)
+    return np.clip(phi, MINIMUM, high)
 
 
 def _grid_where(again, profile, phi, high):

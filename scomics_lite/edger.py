@@ -20,8 +20,9 @@ from scipy.optimize import brentq
 from scipy.special import digamma, polygamma, xlogy
 
 from scomics_lite import glm, negative_binomial
+from scomics_lite.blocks import gene_blocks
 from scomics_lite.design import match_design
-from scomics_lite.profile_likelihood import Profile, gene_blocks
+from scomics_lite.profile_likelihood import Profile
 from scomics_lite.trend import fit_where_needed
 from scomics_lite.validation import Counts, InputError, check_counts, check_size_factors
 

@@ -10,13 +10,13 @@ whether they, or sums of them, are zero. Size factors s and dispersions phi are 
 
 import warnings
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from scomics_lite import negative_binomial
+from scomics_lite.blocks import gene_blocks, map_blocks
 from scomics_lite.design import match_design
 from scomics_lite.irls import Model, solve
 from scomics_lite.outliers import cooks_cutoff, cooks_distance, flag_outliers, replace_outliers
@@ -36,7 +36,6 @@ __all__ = [
     "wald_test",
 ]
 
-BLOCK = 200_000  # counts worked on together: arrays of this size stay in the processor's cache
 RIDGE = 1e-6 / np.log(2) ** 2  # DESeq2's 1e-6 for coefficients in log2
 
 
@@ -142,9 +141,8 @@ class GlmFit:
     def blocks(self):
         """Yield `FitBlock` after `FitBlock`: what has a value for every count need not be held for all genes."""
         model = Model.of(self.design, self.size_factors, self.ridge, self.min_mean)
-        columns = _by_gene(self.counts.matrix)
-        for genes in _gene_blocks(np.arange(len(self.genes)), *self.design.shape):
-            yield FitBlock(model, columns, genes, self.dispersions[genes], self.coefficients[genes].T)
+        for genes, counts in gene_blocks(self.counts.matrix, np.arange(len(self.genes)), self.design.shape[1]):
+            yield FitBlock(model, counts, self.dispersions[genes], self.coefficients[genes].T)
 
 
 @dataclass(frozen=True)
@@ -152,15 +150,9 @@ class FitBlock:
     """A block of b genes of a fit; what follows from coefficients is computed when asked for. NaN without a fit."""
 
     model: Model
-    columns: np.ndarray | sparse.csc_array  # (n, g): the counts of all genes
-    genes: np.ndarray  # (b,): which of them these are
+    counts: np.ndarray  # (n, b)
     dispersions: np.ndarray  # (b,)
     coefficients: np.ndarray  # (p, b)
-
-    @property
-    def counts(self):
-        """Counts of the block's genes, shape (n, b)."""
-        return _dense(self.columns, self.genes)
 
     @property
     def mean(self):
@@ -200,6 +192,7 @@ def fit(
     tolerance=1e-8,
     max_iterations=100,
     layer=None,
+    map=map,
 ):
     """Fit the negative binomial regression of every gene.
 
@@ -236,6 +229,8 @@ def fit(
         After so many a gene goes to Newton's method, which has as many.
     layer : str, optional
         Layer of an AnnData that holds the counts.
+    map : callable
+        What applies the fit to blocks of genes; see `scomics_lite.blocks`.
 
     Returns
     -------
@@ -265,32 +260,20 @@ def fit(
     iterations = np.zeros(g, dtype=int)
     status = np.where(np.isnan(dispersions), "no dispersion", "not converged")
     status[counts.positive_samples() == 0] = "all zero"
-    columns = _by_gene(counts.matrix)
-    for genes in _gene_blocks(np.flatnonzero(status == "not converged"), len(model.x), p):
-        y, phi = _dense(columns, genes), dispersions[genes]
-        beta, iterations[genes], status[genes] = solve(model, y, phi, tolerance, max_iterations)
-        coefficients[genes] = beta.T
-        log_likelihood[genes] = negative_binomial.log_likelihood(y, model.mean(beta), phi).sum(axis=0)
+    fit_block = partial(_fit_block, model, tolerance, max_iterations)
+    fitted = np.flatnonzero(status == "not converged")
+    for genes, found in map_blocks(fit_block, counts.matrix, fitted, dispersions, p=p, map=map):
+        coefficients[genes], log_likelihood[genes], iterations[genes], status[genes] = found
     return GlmFit(
         counts, design, size_factors, dispersions, coefficients, log_likelihood, iterations, status, ridge, min_mean
     )
 
 
-def _gene_blocks(genes, n, p):
-    """Cut the genes into blocks that bound the memory of (n, b) and (b, p, p) arrays."""
-    size = max(1, BLOCK // max(n, p * p))
-    yield from (genes[start : start + size] for start in range(0, len(genes), size))
-
-
-def _by_gene(matrix):
-    """Store a sparse matrix column by column, so that a few genes are read without going through all."""
-    return matrix.tocsc() if sparse.issparse(matrix) else matrix
-
-
-def _dense(columns, genes):
-    """Take the counts of some genes as a dense array of floats, shape (n, b)."""
-    block = columns[:, genes]
-    return (block.toarray() if sparse.issparse(block) else block).astype(float)
+def _fit_block(model, tolerance, max_iterations, y, phi):
+    """Fit b genes; give coefficients (b, p), log likelihoods, iterations and status (b,)."""
+    beta, iterations, status = solve(model, y, phi, tolerance, max_iterations)
+    log_likelihood = negative_binomial.log_likelihood(y, model.mean(beta), phi).sum(axis=0)
+    return beta.T, log_likelihood, iterations, status
 
 
 # --- checking ---------------------------------------------------------------------------------------------------------

@@ -3,13 +3,16 @@
 Coefficients stand in columns here, shape (p, b) for b genes, so that ``x @ beta`` gives all linear predictors, (n, b).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from scomics_lite import negative_binomial
 
 LARGEST_COEFFICIENT = 30.0  # e^30 is 10^13: a coefficient on its way there has no finite optimum in sight
+DAMPING = 1e-12  # lets a step go up where rounding would turn it down, and slows down no other
+LONGEST_STEP = 5.0  # of ln mu: beyond e^5-fold changes the parabola that Newton's method climbs says little
 LARGEST_LOG_MEAN = 300.0  # keeps exp within range while a fit goes astray
 
 
@@ -21,11 +24,11 @@ class Model:
     s: np.ndarray  # (n, 1)
     ridge: np.ndarray  # (p, p)
     floor: np.ndarray  # (n, 1): the smallest ln(mu / s)
-    products: np.ndarray = field(init=False)  # (p * p, n): x_ia x_ic, so that X'WX of all genes is one product
 
-    def __post_init__(self):
-        n, p = self.x.shape
-        object.__setattr__(self, "products", (self.x[:, :, None] * self.x[:, None, :]).reshape(n, p * p).T.copy())
+    @cached_property
+    def products(self):
+        """x_ia x_ic for all pairs of columns, shape (p * p, n), so that X'WX of all genes is one product."""
+        return (self.x[:, :, None] * self.x[:, None, :]).reshape(len(self.x), -1).T.copy()
 
     @classmethod
     def of(cls, design, size_factors, ridge, min_mean):
@@ -48,9 +51,14 @@ class Model:
         p = len(self.ridge)
         return (self.products @ weights).T.reshape(-1, p, p)
 
-    def step(self, weights, right):
-        """Solve (X'WX + R) step = right for every gene and its column of `right`, shape (p, b)."""
+    def step(self, weights, right, damping=0.0):
+        """Solve (X'WX + R) step = right for every gene and its column of `right`, shape (p, b).
+
+        Damping adds so much of the sum of its diagonal to every place of it.
+        """
         matrix = self.information(weights) + self.ridge
+        if damping:
+            matrix += damping * np.trace(matrix, axis1=1, axis2=2)[:, None, None] * np.eye(len(self.ridge))
         try:
             return np.linalg.solve(matrix, right.T[:, :, None])[:, :, 0].T
         except np.linalg.LinAlgError:  # some gene's weights leave a coefficient open, and there is no ridge to hold it
@@ -122,16 +130,22 @@ def _newton_step(model, y, phi, beta):
     """Take one step, halved until no gene loses by it; a gene is done when a full step promises it less than 1e-12."""
     mu = model.mean(beta)
     gradient = model.x.T @ ((y - mu) / (1 + phi * mu)) - model.ridge @ beta
-    step = model.step(mu * (1 + phi * y) / (1 + phi * mu) ** 2, gradient)
+    weights = mu * (1 + phi * y) / (1 + phi * mu) ** 2
+    step = model.step(weights, gradient)
     promise = (gradient * step).sum(axis=0)
-    height, length = _penalised(model, y, phi, beta), np.ones(len(phi))
+    down = promise < 0  # by rounding alone, where a coefficient has almost no weight: the likelihood is concave
+    if down.any():
+        step[:, down] = model.step(weights[:, down], gradient[:, down], DAMPING)
+        promise = (gradient * step).sum(axis=0)
+    height = _penalised(model, y, phi, beta)
+    length = np.minimum(1, LONGEST_STEP / np.maximum(np.abs(model.x @ step).max(axis=0), LONGEST_STEP))
     for _ in range(50):
         lost = ~(_penalised(model, y, phi, beta + length * step) >= height + 1e-4 * length * promise)
         lost &= promise > 1e-10 * (np.abs(height) + 1)  # below, rounding decides, and Newton's steps are safe
         if not lost.any():
             break
         length[lost] /= 2
-    return beta + length * step, promise < 1e-12
+    return beta + length * step, np.abs(promise) < 1e-12
 
 
 def _penalised(model, y, phi, beta):

@@ -48,9 +48,7 @@ def cooks_distance(fit):
     >>> cooks_distance(fit).ravel().round(1)
     array([ 0. ,  0. ,  0. ,  3.4,  3.2, 13.2])
     """
-    groups = _replicates(fit.design)[0]
-    with np.errstate(divide="ignore", invalid="ignore"):  # a gene without fit, a sample alone in its group
-        return np.hstack([_distance(fit, part, groups) for part in fit.blocks()])
+    return np.hstack(list(_distances(fit)))
 
 
 def cooks_cutoff(fit):
@@ -75,7 +73,7 @@ def cooks_cutoff(fit):
     return float(stats.f.ppf(0.99, p, n - p)) if n > p else np.inf
 
 
-def flag_outliers(fit):
+def flag_outliers(fit, *, max_replicates=np.inf):
     """Find the genes with a count beyond the cut-off among three or more replicates: their p-values mean nothing.
 
     In a comparison of two groups a gene stays where three or more other counts are larger than the outlying one, since
@@ -84,6 +82,8 @@ def flag_outliers(fit):
     Parameters
     ----------
     fit : GlmFit
+    max_replicates : int
+        Samples with more replicates are passed over, because `replace_outliers` deals with them.
 
     Returns
     -------
@@ -98,13 +98,16 @@ def flag_outliers(fit):
     array([False,  True])
     """
     groups, sizes = _replicates(fit.design)
-    distance = np.nan_to_num(cooks_distance(fit), nan=0.0)
-    flagged = (distance[sizes >= FEWEST_TO_FLAG] > cooks_cutoff(fit)).any(axis=0)
+    judged = (sizes >= FEWEST_TO_FLAG) & (sizes <= max_replicates)
+    if not judged.any():
+        return np.zeros(len(fit.genes), dtype=bool)
+    outlying = _outlying(fit)
+    flagged = outlying[judged].count_nonzero(axis=0) > 0
     if groups.max() == 1:
         genes = np.flatnonzero(flagged)
         y = _dense(fit.counts.matrix[:, genes])
-        outlying = np.take_along_axis(y, distance[:, genes].argmax(axis=0)[None], axis=0)
-        flagged[genes] = (y > outlying).sum(axis=0) < 3
+        largest = np.take_along_axis(y, outlying[:, genes].toarray().argmax(axis=0)[None], axis=0)
+        flagged[genes] = (y > largest).sum(axis=0) < 3
     return flagged
 
 
@@ -133,25 +136,44 @@ def replace_outliers(fit, *, min_replicates=7):
     array([10., 10.])
     """
     replaceable = _replicates(fit.design)[1] >= min_replicates
-    outlying = (np.nan_to_num(cooks_distance(fit), nan=0.0) > cooks_cutoff(fit)) & replaceable[:, None]
-    genes = np.flatnonzero(outlying.any(axis=0))
+    if not replaceable.any():
+        return fit.counts
+    rows, columns = _outlying(fit).nonzero()
+    rows, columns = rows[replaceable[rows]], columns[replaceable[rows]]
+    genes, places = np.unique(columns, return_inverse=True)
     y = _dense(fit.counts.matrix[:, genes])
     s = fit.size_factors[:, None]
-    rows, columns = np.nonzero(outlying[:, genes])
     typical = np.trunc(_trimmed_mean(y / s, REPLACEMENT_TRIM) * s)
-    matrix = fit.counts.matrix.astype(float)
-    change = sparse.csr_array(((typical - y)[rows, columns], (rows, genes[columns])), shape=matrix.shape)
-    matrix = sparse.csr_array(matrix + change) if sparse.issparse(matrix) else matrix + change.toarray()
-    if sparse.issparse(matrix):
-        matrix.eliminate_zeros()
+    matrix = _with_values(fit.counts.matrix.astype(float), rows, columns, typical[rows, places])
     return Counts(matrix, fit.counts.samples, fit.counts.genes)
 
 
-def _distance(fit, part, groups):
-    """Cook's distances of one block of genes, shape (n, b)."""
-    y, mu, hat = part.counts, part.mean, part.hat
-    phi = _robust_dispersion(y / fit.size_factors[:, None], groups)
-    return (y - mu) ** 2 / (mu + phi * mu**2) / fit.design.shape[1] * hat / (1 - hat) ** 2
+def _with_values(matrix, rows, columns, values):
+    """Put values into a matrix of one's own, dense or sparse."""
+    if not sparse.issparse(matrix):
+        matrix[rows, columns] = values
+        return matrix
+    change = values - matrix[rows, columns]
+    matrix = sparse.csr_array(matrix + sparse.csr_array((change, (rows, columns)), shape=matrix.shape))
+    matrix.eliminate_zeros()
+    return matrix
+
+
+def _outlying(fit):
+    """Give the distances beyond the cut-off and zeros for all others, sparse, shape (n, g)."""
+    cutoff = cooks_cutoff(fit)
+    return sparse.hstack([sparse.csc_array(np.where(d > cutoff, d, 0.0)) for d in _distances(fit)], format="csc")
+
+
+def _distances(fit):
+    """Yield Cook's distances of block after block of genes, shape (n, b)."""
+    groups, s, p = _replicates(fit.design)[0], fit.size_factors[:, None], fit.design.shape[1]
+    for part in fit.blocks():
+        with np.errstate(divide="ignore", invalid="ignore"):  # a gene without fit, a sample alone in its group
+            phi = _robust_dispersion(part.counts / s, groups)
+            mu, hat = part.mean, part.hat
+            distance = (part.counts - mu) ** 2 / (mu + phi * mu**2) / p * hat / (1 - hat) ** 2
+        yield distance
 
 
 def _replicates(design):

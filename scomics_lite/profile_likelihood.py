@@ -16,9 +16,7 @@ drops those that are done.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 
-BLOCK = 65_536  # counts worked on together: the dozen arrays of a block stay in the processor's cache
 HIGHEST, LOWEST = 10.0, -30.0  # no search leaves this range of ln phi
 MAX_EVALUATIONS = 100  # of one climb
 LEAST_RISE = 1e-6  # in log likelihood: DESeq2's climb ends with a step that gains less
@@ -73,35 +71,6 @@ class Profile:
             prior = [-(away**2) / (2 * self.variance), -away / self.variance, np.full_like(away, -1 / self.variance)]
             terms = [a + b for a, b in zip(terms, prior[: order + 1], strict=True)]
         return terms
-
-
-def gene_blocks(matrix, genes, entries=None):
-    """Yield some of the genes after the other, with their counts as dense floats.
-
-    Parameters
-    ----------
-    matrix : ndarray or scipy.sparse.csr_array, shape (n, g)
-    genes : ndarray of int
-        Positions of the genes wanted.
-    entries : int, optional
-        Counts in a block; `BLOCK` when not given.
-
-    Yields
-    ------
-    genes : ndarray of int, shape (b,)
-    counts : ndarray, shape (n, b)
-
-    Examples
-    --------
-    >>> [genes.tolist() for genes, _ in gene_blocks(np.ones((2, 5)), np.array([0, 2, 4]), entries=4)]
-    [[0, 2], [4]]
-    """
-    columns = matrix.tocsc() if sparse.issparse(matrix) else matrix
-    size = max(1, (entries or BLOCK) // matrix.shape[0])
-    for first in range(0, len(genes), size):
-        some = genes[first : first + size]
-        block = columns[:, some]
-        yield some, (block.toarray() if sparse.issparse(block) else block).astype(float)
 
 
 # --- searches ---------------------------------------------------------------------------------------------------------

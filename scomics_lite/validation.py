@@ -257,6 +257,7 @@ def _plain_matrix(matrix):
     if not (np.issubdtype(matrix.dtype, np.number) or matrix.dtype == bool) or np.iscomplexobj(matrix):
         raise CountsError(f"counts must be numbers, got {matrix.dtype} values; convert them: counts.astype(float)")
     if not sparse.issparse(matrix):
+        matrix = np.asarray(matrix)  # a view of an AnnData warns of everything that is done to it
         return matrix.view(np.uint8) if matrix.dtype == bool else matrix
     # Some formats hold one count in several parts, whose sum need not fit into a small integer type.
     plain = sparse.csr_array(matrix if matrix.format in ("csr", "csc") else matrix.astype(float))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy import optimize, sparse, stats
 from statsmodels.discrete.discrete_model import NegativeBinomial
 
-from scomics_lite import dispersion, profile_likelihood, simulate, trend
+from scomics_lite import blocks, dispersion, profile_likelihood, simulate, trend
 from scomics_lite.dispersion import cox_reid_profile, estimate, maximum_likelihood, moments
 from scomics_lite.profile_likelihood import Profile, best_on_grid, climb, maximise
 from scomics_lite.validation import CountsError, InputError
@@ -330,10 +330,8 @@ def test_the_reported_parts_belong_together(found):
 def test_genewise_estimates_are_maxima(counts, factors, design):
     found = estimate(counts, design, factors)
     means = dispersion._Means.fit(dispersion.check_counts(counts), design, factors)
-    assert means.log_link == (design is BATCHED)
-    mean = np.empty(counts.shape)
-    for genes, profile in means.profiles():
-        mean[:, genes] = profile.mu.T
+    assert means.model.log_link == (design is BATCHED)
+    mean = means.model.profile(counts, means.coefficients).mu.T
     exact = maximum_likelihood(counts, mean, design)
     clear = (found.genewise > 1e-3) & (found.genewise < 9)
     both = np.column_stack([exact, found.genewise])[clear]
@@ -345,9 +343,9 @@ def test_genewise_estimates_are_maxima(counts, factors, design):
 def test_group_means_are_those_of_the_regression(counts, factors):
     """Where the design tells groups apart, least squares gives what the regression would nearly give."""
     means = dispersion._Means.fit(dispersion.check_counts(counts), DESIGN, np.ones(8))
-    fitted = DESIGN @ means.coefficients
+    fitted = DESIGN @ means.coefficients.T
     np.testing.assert_allclose(fitted[0], counts[:4].mean(axis=0), rtol=1e-9, atol=1e-9)
-    assert not means.log_link
+    assert not means.model.log_link
 
 
 def test_one_dispersion_for_all(counts, factors):
@@ -406,7 +404,7 @@ def test_every_form_and_every_block_size(monkeypatch, simulated, counts, factors
     adata = anndata.AnnData(np.zeros(counts.shape), frame[[]].copy(), simulated.var[[]], layers={"counts": counts})
     for one in (partial(estimate, adata, layer="counts"), partial(estimate, sparse.csr_array(counts))):
         np.testing.assert_allclose(columns(one(table, factors)), expected, rtol=1e-10)
-    monkeypatch.setattr(profile_likelihood, "BLOCK", 8 * 37)
+    monkeypatch.setattr(blocks, "BLOCK", 8 * 37)
     np.testing.assert_allclose(columns(estimate(frame, table, factors)), expected, rtol=1e-6)
 
 

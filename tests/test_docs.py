@@ -17,6 +17,7 @@ from scomics_lite import datasets
 
 README = Path(__file__).parent.parent / "README.md"
 TAUGHT = (
+    "blocks",
     "contrasts",
     "datasets",
     "design",

@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import sparse, stats
 
-from scomics_lite import glm, irls, negative_binomial, simulate
+from scomics_lite import blocks, glm, irls, negative_binomial, simulate
 from scomics_lite.design import design_matrix
 from scomics_lite.validation import InputError, check_counts
 
@@ -199,7 +199,7 @@ def test_every_form_of_counts_gives_the_same(fit):
 
 
 def test_blocks_of_genes_are_seams_that_do_not_show(fit, monkeypatch):
-    monkeypatch.setattr(glm, "BLOCK", 7 * N)
+    monkeypatch.setattr(blocks, "BLOCK", 7 * N)
     other = glm.fit(COUNTS, DESIGN, SIZE_FACTORS, DISPERSIONS)
     same(other.coefficients, fit.coefficients, rtol=1e-13)
     same(other.covariance, fit.covariance, rtol=1e-12)
@@ -261,6 +261,30 @@ def test_newton_finds_what_reweighting_finds():
     assert done.all()
     assert found.all()
     np.testing.assert_allclose(newton, reweighted, rtol=0, atol=1e-5)
+
+
+def test_a_bad_start_ends_at_the_maximum():
+    """Size factors of millions: the start, ln(y / s + 0.1), is then e^13 times too high."""
+    counts = np.array([[200, 400, 300, 700, 5800, 8400, 100, 900], [2, 4, 0, 0, 58, 84, 1, 9]]).T
+    design = np.column_stack([np.ones(8), np.repeat(np.eye(4)[1:], 2, axis=1).T, [0, 1] * 4])
+    sizes = np.array([2.2, 1.9, 2.5, 1.4, 2.5, 3.0, 2.0, 2.0])
+    large = glm.fit(counts, design, 1e7 * sizes, 1e-3, ridge=0, min_mean=0, tolerance=0)
+    small = glm.fit(counts, design, sizes, 1e-3, ridge=0, min_mean=0, tolerance=0)
+    assert large.converged.all()
+    np.testing.assert_allclose(large.mean, small.mean, rtol=1e-6, atol=1e-6)
+    same(large.coefficients[0] + np.log(1e7) * np.eye(5)[0], small.coefficients[0])
+
+
+def test_a_step_goes_up_where_rounding_would_turn_it_down():
+    """Separated genes with huge counts and size factors far apart: likelihoods finite, or a status that says no."""
+    rng = np.random.default_rng(2)
+    design = np.column_stack([np.ones(10), rng.normal(size=(10, 3))])
+    means = 10 ** rng.uniform(-1, 9, 300) * np.exp(design @ rng.normal(0, 3, (4, 300)))
+    counts = rng.poisson(np.minimum(means, 1e9)) * (design[:, [1]] > 0)
+    counts[:, 0] = 1  # no sample without counts
+    fit = glm.fit(counts, design, 10 ** rng.uniform(-3, 3, 10), 10 ** rng.uniform(-9, 1.5, 300), ridge=0)
+    assert np.isfinite(fit.log_likelihood[fit.converged]).all()
+    assert fit.converged[fit.status != "all zero"].mean() > 0.95
 
 
 def test_a_gene_out_of_time_says_so():
