@@ -12,29 +12,16 @@ freedom, where DESeq2's prior variance comes from random numbers: 17 of 4,819 ca
 other contrast), 99.2% of fold changes are within 1e-3, the largest difference is 0.011.
 """
 
-from functools import cache
-
 import numpy as np
 import pytest
-from fixtures.published import needs_tables, table
+from fixtures.published import FORMULAS, adata, needs_tables, question, table
 from scipy import stats
 
-from scomics_lite import datasets, differential
+from scomics_lite import differential
 
 pytestmark = needs_tables
-FORMULAS = {"pasilla": "~ type + condition", "airway": "~ celltype + dex", "pickrell": "~ gender"}
 LARGEST = {"pasilla": 4e-4, "airway": 0.02, "pickrell": 2e-5}  # difference of fold changes
 NUMBERS = ["baseMean", "log2FoldChange", "lfcSE", "stat", "pvalue", "padj"]
-
-
-@cache
-def adata(name):
-    return datasets.load(name, progress=False)[table(name, "design").index]
-
-
-def question(name, contrast):
-    numbers = [float(number) for number in table(name, "config").loc["numeric_contrast", "value"].split(",")]
-    return numbers if contrast == "numcontrast" else np.eye(len(numbers))[-1]
 
 
 def compare(ours, theirs, name):

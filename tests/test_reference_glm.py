@@ -15,63 +15,26 @@ more differs by design and is held to that:
 - the one gene of pickrell left without a count after replacement has no fit here; DESeq2 gives it 0 with p = 1.
 """
 
-from functools import cache
-
 import numpy as np
-import pandas as pd
 import pytest
-from fixtures.published import needs_tables, table
-from scipy import sparse, stats
+from fixtures.published import (
+    fitted,
+    needs_tables,
+    numbers,
+    penalised_likelihood,
+    question,
+    reduced,
+    replaced,
+    table,
+)
+from scipy import stats
 
-from scomics_lite import datasets, glm, negative_binomial
+from scomics_lite import glm, negative_binomial
 
 pytestmark = needs_tables
 BULK = ("pasilla", "airway", "pickrell")
 SMALL = ("pasilla", "airway")  # no seven replicates, so that DESeq2 replaced nothing
 ALTERNATIVES = {"greaterAbs": "greater_abs", "lessAbs": "less_abs", "greater": "greater", "less": "less"}
-
-
-def meta(name, file):
-    return table(name, f"{file}_meta")["value"].astype(float)
-
-
-def config(name):
-    return table(name, "config")["value"]
-
-
-@cache
-def given(name, dispersions="deseq2_disp_noreplace"):
-    """Counts, design, size factors and dispersions as DESeq2 had them."""
-    design = table(name, "design")
-    adata = datasets.load(name, progress=False)[design.index]
-    matrix = adata.X.toarray() if sparse.issparse(adata.X) else adata.X
-    counts = pd.DataFrame(matrix, index=adata.obs_names, columns=adata.var_names)
-    file = dispersions if name != "airway" else "deseq2_disp"
-    size_factors = table(name, "deseq2_size_factors")["ratio"].loc[design.index]
-    return counts, design, size_factors, table(name, file)["dispersion"].reindex(adata.var_names)
-
-
-@cache
-def fitted(name):
-    return glm.fit(*given(name))
-
-
-@cache
-def replaced(name):
-    """The fit of counts with outliers replaced, at the dispersions that DESeq2 found afterwards."""
-    _, design, size_factors, dispersions = given(name, "deseq2_disp")
-    return glm.fit(glm.replace_outliers(fitted(name)), design, size_factors, dispersions)
-
-
-def reduced(full):
-    """The fit without the columns of the last factor, which all three sets test."""
-    name = {7: "pasilla", 8: "airway", 69: "pickrell"}[len(full.design)]
-    kept = {"pasilla": 2, "airway": 4, "pickrell": 1}[name]
-    return glm.fit(full.counts, full.design.iloc[:, :kept], full.size_factors, full.dispersions)
-
-
-def last(name):
-    return np.eye(given(name)[1].shape[1])[-1]
 
 
 def assert_columns(ours, theirs, columns, genes=None, tolerance=1e-9):
@@ -116,19 +79,14 @@ def test_refitted_genes_have_the_higher_penalised_likelihood():
     assert len(genes) == 5
     theirs = table("pasilla", "deseq2_wald_coefs").loc[fit.genes[genes]].filter(like="log2b_").to_numpy() * np.log(2)
     assert 1e-6 < np.abs(fit.coefficients[genes] - theirs).max() < 3e-4
-
-    def height(coefficients):
-        mu = fit.size_factors[:, None] * np.exp(fit.design.to_numpy() @ coefficients.T)
-        fits = negative_binomial.log_likelihood(fit.counts.matrix[:, genes], mu, fit.dispersions[genes]).sum(axis=0)
-        return fits - fit.ridge * (coefficients**2).sum(axis=1) / 2
-
-    assert (height(fit.coefficients[genes]) >= height(theirs)).all()
+    ours = penalised_likelihood(fit, genes, fit.coefficients[genes])
+    assert (ours >= penalised_likelihood(fit, genes, theirs)).all()
 
 
 @pytest.mark.parametrize("name", ["pasilla", "pickrell"])
 def test_wald_without_replacement(name):
     fit = fitted(name)
-    ours = glm.wald_test(fit, last(name))
+    ours = glm.wald_test(fit, question(name, "default"))
     columns = ["baseMean", "log2FoldChange", "lfcSE", "stat", "pvalue"]
     theirs = table(name, "deseq2_wald_noreplace_nofilt")
     assert_columns(ours, theirs, columns, reweighted(fit), 1e-8)
@@ -139,16 +97,11 @@ def test_wald_without_replacement(name):
 @pytest.mark.parametrize("contrast", ["default", "numcontrast"])
 def test_wald_and_independent_filtering(name, contrast):
     fit = fitted(name)
-    c = (
-        last(name)
-        if contrast == "default"
-        else [float(number) for number in config(name)["numeric_contrast"].split(",")]
-    )
-    ours = glm.wald_test(fit, c)
+    ours = glm.wald_test(fit, question(name, contrast))
     filtered = glm.independent_filtering(ours["pvalue"], ours["baseMean"])
     file = f"deseq2_wald_{contrast}"
-    assert filtered.threshold == pytest.approx(meta(name, file)["filterThreshold"], rel=1e-10)
-    assert filtered.theta == pytest.approx(meta(name, file)["filterTheta"], rel=1e-10)
+    assert filtered.threshold == pytest.approx(numbers(name, f"{file}_meta")["filterThreshold"], rel=1e-10)
+    assert filtered.theta == pytest.approx(numbers(name, f"{file}_meta")["filterTheta"], rel=1e-10)
     ours["padj"] = filtered.padj
     columns = ["baseMean", "log2FoldChange", "lfcSE", "stat", "pvalue"]
     assert_columns(ours, table(name, file), columns, reweighted(fit), 1e-8)
@@ -158,10 +111,10 @@ def test_wald_and_independent_filtering(name, contrast):
 @pytest.mark.parametrize("theirs", ALTERNATIVES)
 def test_thresholds(theirs):
     fit = fitted("pasilla")
-    ours = glm.wald_test(fit, last("pasilla"), lfc_threshold=0.5, alternative=ALTERNATIVES[theirs])
+    ours = glm.wald_test(fit, question("pasilla", "default"), lfc_threshold=0.5, alternative=ALTERNATIVES[theirs])
     filtered = glm.independent_filtering(ours["pvalue"], ours["baseMean"])
     file = f"deseq2_wald_thr_{theirs}"
-    assert filtered.theta == pytest.approx(meta("pasilla", file)["filterTheta"], rel=1e-10)
+    assert filtered.theta == pytest.approx(numbers("pasilla", f"{file}_meta")["filterTheta"], rel=1e-10)
     ours["padj"] = filtered.padj
     columns = ["log2FoldChange", "lfcSE", "stat", "pvalue"]
     assert_columns(ours, table("pasilla", file), columns, reweighted(fit), 1e-8)
@@ -180,7 +133,7 @@ def test_likelihood_ratios(name):
     assert np.nanmax(np.abs(ours["stat"] - theirs["stat"])) < 0.25
     filtered = glm.independent_filtering(ours["pvalue"], ours["baseMean"])
     file = "deseq2_lrt_default"
-    assert filtered.theta == pytest.approx(meta(name, file)["filterTheta"], rel=1e-10)
+    assert filtered.theta == pytest.approx(numbers(name, f"{file}_meta")["filterTheta"], rel=1e-10)
     if name == "pasilla":
         np.testing.assert_allclose(filtered.padj, table(name, file).loc[ours.index, "padj"], rtol=1e-8)
 
@@ -238,13 +191,15 @@ def test_nothing_is_replaced_without_seven_replicates():
 @pytest.mark.parametrize("contrast", ["default", "numcontrast"])
 def test_wald_after_replacement(contrast):
     fit = replaced("pickrell")
-    ours = glm.wald_test(fit, last("pickrell"))
+    ours = glm.wald_test(fit, question("pickrell", "default"))
     theirs = table("pickrell", f"deseq2_wald_{contrast}").loc[ours.index]
     emptied = (fit.status == "all zero") & theirs["pvalue"].notna().to_numpy()
     assert emptied.sum() == 1
     assert theirs.loc[emptied, ["log2FoldChange", "pvalue"]].to_numpy().tolist() == [[0, 1]]
     filtered = glm.independent_filtering(ours["pvalue"], ours["baseMean"])
-    assert filtered.theta == pytest.approx(meta("pickrell", f"deseq2_wald_{contrast}")["filterTheta"], rel=1e-10)
+    assert filtered.theta == pytest.approx(
+        numbers("pickrell", f"deseq2_wald_{contrast}_meta")["filterTheta"], rel=1e-10
+    )
     ours["padj"] = filtered.padj
     columns = ["baseMean", "log2FoldChange", "lfcSE", "stat", "pvalue", "padj"]
     assert_columns(ours, theirs, columns, ~emptied, 1e-8)
