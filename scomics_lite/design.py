@@ -12,7 +12,6 @@ True
 """
 
 import re
-import warnings
 from itertools import product
 
 import numpy as np
@@ -22,6 +21,7 @@ from formulaic.errors import FormulaicError
 
 from scomics_lite.contrasts import as_frame, check_finite, contrast
 from scomics_lite.diagnosis import Alias, DesignReport, check_design, diagnose, match_design
+from scomics_lite.notices import warn
 from scomics_lite.validation import InputError, did_you_mean
 
 __all__ = [
@@ -198,10 +198,9 @@ def _warn_of_labels(parsed, data):
         if _is_factor(column) or not 2 <= column.nunique() <= min(FEW_LEVELS, len(column) / 2):
             continue
         if (column % 1 == 0).all() and not column.isin([0, 1]).all():
-            warnings.warn(
+            warn(
                 f"column {name!r} holds {column.nunique()} whole numbers and enters as one slope. If they are labels, "
-                f"write C({name}); if they are amounts, I({name})",
-                stacklevel=3,
+                f"write C({name}); if they are amounts, I({name})"
             )
 
 

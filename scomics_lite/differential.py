@@ -24,15 +24,15 @@ import pandas as pd
 from scipy import sparse
 from tqdm import tqdm
 
-from scomics_lite import dispersion, glm
+from scomics_lite import dispersion, glm, normalization
 from scomics_lite.blocks import client_map
 from scomics_lite.design import check_design, design_matrix
 from scomics_lite.design import contrast as contrast_vector
-from scomics_lite.normalization import size_factors
-from scomics_lite.validation import Counts, CountsError, InputError, check_counts, did_you_mean
+from scomics_lite.notices import once
+from scomics_lite.validation import Counts, CountsError, InputError, check_counts, check_size_factors, did_you_mean
 
 METHODS = ("wald", "lrt")
-STEPS = 5
+STEPS = 6
 FEWEST_TO_REPLACE = 7  # replicates, DESeq2's; see scomics_lite.outliers
 
 
@@ -43,6 +43,7 @@ def test(
     *,
     method="wald",
     reduced=None,
+    size_factors=None,
     layer=None,
     lfc_threshold=0.0,
     alpha=0.1,
@@ -68,6 +69,9 @@ def test(
         the contrast only says which fold change is shown beside it.
     reduced : str or sequence of str, optional
         For ``"lrt"``: the smaller model, a formula or the names of the columns it keeps.
+    size_factors : array_like, shape (n,), optional
+        The median of ratios when not given. Sparse counts, and shifts of most genes at once, need another method of
+        `scomics_lite.normalization.size_factors`.
     layer : str, optional
         Layer of an AnnData that holds the counts.
     lfc_threshold : float
@@ -106,13 +110,14 @@ def test(
     """
     _check_settings(method, reduced, lfc_threshold, alpha)
     over = map if client is None else client_map(client)
-    counts = check_counts(adata, layer=layer)
-    full = _full_design(adata, design)
-    c = contrast_vector(full, contrast)
-    small = None if reduced is None else _reduced_design(adata, full, reduced)
-    with _steps(progress) as step:
+    with once(), _steps(progress) as step:
+        step("design")
+        counts = check_counts(adata, layer=layer)
+        full = _full_design(adata, design)
+        c = contrast_vector(full, contrast)
+        small = None if reduced is None else _reduced_design(adata, full, reduced)
         step("size factors")
-        s = _size_factors(adata, layer)
+        s = _size_factors(adata, layer) if size_factors is None else check_size_factors(size_factors, counts.samples)
         step("dispersions")
         dispersions = dispersion.estimate(counts, full, s, map=over)
         step("regression")
@@ -196,11 +201,12 @@ def _steps(progress):
 def _size_factors(adata, layer):
     """Give the median of ratios, or say what is left to do where there is none."""
     try:
-        return size_factors(adata, layer=layer)
+        return normalization.size_factors(adata, layer=layer)
     except CountsError:
         raise CountsError(
-            "no gene is counted in all samples, so the median of ratios has nothing to go by. Leave out the samples "
-            "with the fewest counts; sum cells by pseudobulk first"
+            "no gene is counted in all samples, so the median of ratios has nothing to go by. Sum cells by pseudobulk "
+            "first; leave out the samples with the fewest counts; or bring size factors that zeros do not stop: "
+            "size_factors=scomics_lite.normalization.size_factors(adata, 'poscounts')"
         ) from None
 
 
@@ -295,7 +301,7 @@ def _obs(adata):
 def _summed_obs(obs, row, columns):
     """Describe the sums: their names, the columns that are constant in each, and how many cells they are of."""
     by_row = obs.groupby(row)
-    constant = [name for name in obs if by_row[name].nunique(dropna=False).max() == 1]
+    constant = [name for name in obs if not _no_labels(obs[name]) and by_row[name].nunique(dropna=False).max() == 1]
     first = np.unique(row, return_index=True)[1]
     summed = obs.iloc[first][constant]
     for name, column in summed.items():
@@ -306,6 +312,11 @@ def _summed_obs(obs, row, columns):
         name = names[names.duplicated()].iloc[0]
         raise InputError(f"two sums would be named {name!r} ({' and '.join(columns)} joined by '_'); rename a level")
     return summed.set_axis(pd.Index(names.to_numpy()), axis=0).assign(n_cells=np.bincount(row))
+
+
+def _no_labels(column):
+    """List the values that cannot be told from each other by name, such as lists."""
+    return [] if column.dtype != object else [value for value in column if not pd.api.types.is_hashable(value)]
 
 
 # --- checking ---------------------------------------------------------------------------------------------------------
@@ -325,8 +336,15 @@ def _check_settings(method, reduced, lfc_threshold, alpha):
 
 
 def _check_labels(obs, column):
+    if not pd.api.types.is_hashable(column):
+        raise InputError(f"sample and group name one column of obs each; got {column!r}")
     if column not in obs:
         raise InputError(f"obs has no column {column!r}; {did_you_mean(column, obs)}")
+    odd = _no_labels(obs[column])
+    if odd:
+        raise InputError(
+            f"column {column!r} holds {type(odd[0]).__name__}s such as {odd[0]!r}; cells need one label each"
+        )
     missing = obs.index[obs[column].isna()]
     if len(missing):
         raise InputError(

@@ -12,7 +12,6 @@ few for a gene to tell its phi alone, so genes share (Love, Huber and Anders 201
 `edger_dispersions` is edgeR's way to share.
 """
 
-import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -26,6 +25,7 @@ from scomics_lite import trend as trends
 from scomics_lite.blocks import gene_blocks, map_blocks
 from scomics_lite.design import match_design
 from scomics_lite.edger import EdgerDispersions, edger_common, edger_dispersions, edger_tagwise, edger_trended
+from scomics_lite.notices import warn
 from scomics_lite.profile_likelihood import MAX_EVALUATIONS, Profile, best_on_grid, climb, maximise
 from scomics_lite.validation import Counts, InputError, check_counts, check_size_factors, did_you_mean
 
@@ -44,6 +44,7 @@ __all__ = [
 
 TRENDS = ("parametric", "local", "mean")
 MINIMUM = 1e-8  # the smallest dispersion, DESeq2's; its search goes on to a tenth of it
+LARGEST_SCALE = 10.0  # of the size factors together, or its inverse
 LEAST_MEAN = 0.5  # DESeq2's: smaller means count as this, as they do inside glm.fit
 OUTLIER_SD = 2  # standard deviations above the trend
 
@@ -110,7 +111,7 @@ def estimate(counts, design, size_factors, *, trend="parametric", prior_variance
     design : DataFrame or array_like, shape (n, p)
         As for `scomics_lite.glm.fit`; with fewer columns than samples.
     size_factors : array_like, shape (n,)
-        Positive.
+        Positive, with a geometric mean near 1.
     trend : str or Dispersions
         ``"parametric"``, DESeq2's default: a0 + a1 / mean, fitted to the genes with at least 1e-6, a hundred times the
         minimum; where that does not fit, ``"local"`` takes its place, with a warning. ``"local"``: a smooth curve of
@@ -334,7 +335,7 @@ class _Means:
 
     @classmethod
     def fit(cls, counts, design, size_factors, map=map):
-        s = check_size_factors(size_factors, counts.samples)
+        s = _check_scale(check_size_factors(size_factors, counts.samples))
         x = _check_design(design, counts.samples)
         base_mean, start = np.full((2, len(counts.genes)), np.nan)
         coefficients = np.full((len(counts.genes), x.shape[1]), np.nan)
@@ -421,7 +422,7 @@ def _fit_trend(kind, base_mean, genewise):
         try:
             return trends.parametric(base_mean[clear], genewise[clear])
         except trends.NoTrendError as error:
-            warnings.warn(f"{error}. Taking trend='local' instead", stacklevel=3)
+            warn(f"{error}. Taking trend='local' instead")
     return trends.local(base_mean[clear], genewise[clear])
 
 
@@ -443,6 +444,17 @@ def _check_design(design, samples):
             "by: replicates are needed, or a design with fewer columns"
         )
     return x
+
+
+def _check_scale(s):
+    """Stop library sizes: the moments take normalized counts to be counts, and means below 1 to be 1, as in DESeq2."""
+    scale = np.exp(np.log(s).mean())
+    if not 1 / LARGEST_SCALE < scale < LARGEST_SCALE:
+        raise InputError(
+            f"the size factors have a geometric mean of {scale:.3g}, and it must be near 1 for counts over size factors "
+            "to be like counts: divide the size factors by it"
+        )
+    return s
 
 
 def _some_genes(counts):

@@ -8,7 +8,6 @@ The model, for sample i and gene g, with natural logarithms throughout:
 whether they, or sums of them, are zero. Size factors s and dispersions phi are given, and taken as known.
 """
 
-import warnings
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -19,6 +18,7 @@ from scomics_lite import negative_binomial
 from scomics_lite.blocks import gene_blocks, map_blocks
 from scomics_lite.design import match_design
 from scomics_lite.irls import Model, solve
+from scomics_lite.notices import warn
 from scomics_lite.outliers import cooks_cutoff, cooks_distance, flag_outliers, replace_outliers
 from scomics_lite.validation import Counts, InputError, check_counts, check_order, check_size_factors
 from scomics_lite.wald import adjust, independent_filtering, likelihood_ratio_test, wald_test
@@ -283,10 +283,9 @@ def _warn_of_covariates_far_from_zero(design):
     """Warn where the intercept stands for a sample far from all: the ridge pulls at it, and with it at the slope."""
     for name, values in design.items():
         if values.nunique() > 2 and abs(values.mean()) > 10 * values.std():
-            warnings.warn(
+            warn(
                 f"column {name!r} of the design has mean {values.mean():.6g} and spread {values.std():.3g}: "
-                "centre it (subtract the mean), or the ridge will shrink its coefficient",
-                stacklevel=3,
+                "centre it (subtract the mean), or the ridge will shrink its coefficient"
             )
 
 

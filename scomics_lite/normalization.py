@@ -13,13 +13,13 @@ count), and the product N_i f_i, the effective library size, is proportional to 
 `size_factors` speaks the first language, `norm_factors` the second, `to_size_factors` and `to_norm_factors` translate.
 """
 
-import warnings
 from functools import partial
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from scomics_lite.notices import warn
 from scomics_lite.validation import CountsError, InputError, check_counts, check_size_factors, did_you_mean
 
 METHODS = ("total", "median_of_ratios", "poscounts", "upper_quartile", "rle", "tmm", "tmmwsp")
@@ -388,11 +388,10 @@ def _warn_without_genes(factors, samples):
     """Give samples that share no gene with the reference the factor 1, as edgeR does, but say so."""
     lost = np.flatnonzero(np.isnan(factors))
     if lost.size:
-        warnings.warn(
+        warn(
             f"{lost.size:,} of {len(samples):,} samples (first {samples[lost[0]]}) keep no gene in common "
             "with the reference after trimming; their factor is 1, the library size alone. "
-            "Consider 'tmmwsp' or 'poscounts', or drop them",
-            stacklevel=4,
+            "Consider 'tmmwsp' or 'poscounts', or drop them"
         )
     return np.where(np.isnan(factors), 1.0, factors)
 

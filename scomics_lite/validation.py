@@ -195,7 +195,13 @@ def check_size_factors(size_factors, samples):
     scomics_lite.validation.InputError: size factors must be positive and finite; sample 's2' has 0.0
     """
     check_order(size_factors, samples, "size factors")
-    size_factors = np.asarray(size_factors, dtype=float)
+    try:
+        size_factors = np.asarray(size_factors, dtype=float)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"size factors are numbers, one for each sample; got {size_factors!r}. "
+            "Methods are names for scomics_lite.normalization.size_factors(adata, 'poscounts'), which gives numbers"
+        ) from None
     if size_factors.shape != (len(samples),):
         raise InputError(f"{len(samples)} samples need as many size factors, got shape {size_factors.shape}")
     bad = np.flatnonzero(~(np.isfinite(size_factors) & (size_factors > 0)))

@@ -1,5 +1,7 @@
 """From counts to a table: what is found where the truth is known, what must not matter, and what is refused."""
 
+import warnings
+
 import anndata
 import numpy as np
 import pandas as pd
@@ -110,7 +112,7 @@ def test_progress_names_the_steps_and_can_be_off(small, capsys):
     assert capsys.readouterr().err == ""
     differential.test(small, "~ condition", AB)
     shown = capsys.readouterr().err
-    assert all(step in shown for step in ("size factors", "dispersions", "regression", "outliers", "test (5 of 5)"))
+    assert all(step in shown for step in ("size factors", "dispersions", "regression", "outliers", "test (6 of 6)"))
 
 
 # --- what must not matter ---------------------------------------------------------------------------------------------
@@ -127,6 +129,54 @@ def test_order_of_samples_and_genes_and_kind_of_table(small, small_table):
     pd.testing.assert_frame_equal(run(layered, layer="counts"), small_table)
     frame = pd.DataFrame(small.X, index=small.obs_names, columns=small.var_names)
     pd.testing.assert_frame_equal(run(frame, design=design_matrix(small.obs, "~ condition")), small_table)
+
+
+def test_size_factors_of_one_s_own(small, small_table):
+    theirs = pd.Series(normalization.size_factors(small), index=small.obs_names)
+    pd.testing.assert_frame_equal(run(small, size_factors=theirs), small_table)
+    large = run(small, size_factors=3 * theirs)
+    np.testing.assert_allclose(large["baseMean"], small_table["baseMean"] / 3)
+    np.testing.assert_allclose(large["log2FoldChange"], small_table["log2FoldChange"], rtol=0.01, atol=0.01)
+    for scale in (1e7, 1e-2):
+        with pytest.raises(InputError, match="geometric mean .* divide the size factors by it"):
+            run(small, size_factors=scale * theirs)
+    other = run(small, size_factors=small.obs["size_factor"].to_numpy() * np.where(small.obs["condition"] == "B", 2, 1))
+    shift = (other["log2FoldChange"] - small_table["log2FoldChange"]).dropna()
+    assert abs(shift.median() + 1) < 0.1  # B counted twice as deep: half the fold change
+    with pytest.raises(InputError, match="sample '.*' has 0.0"):
+        run(small, size_factors=np.where(np.arange(small.n_obs) == 3, 0.0, 1.0))
+    with pytest.raises(InputError, match="order"):
+        run(small, size_factors=theirs[::-1])
+    with pytest.raises(InputError, match="10 samples need as many size factors"):
+        run(small, size_factors=[1.0, 2.0])
+    with pytest.raises(InputError, match=r"size_factors\(adata, 'poscounts'\)"):
+        run(small, size_factors="poscounts")
+
+
+def test_sparse_counts_by_other_size_factors():
+    """No gene is counted in all samples: the median of ratios does not exist, and the message has the way out."""
+    adata = simulate.bulk_counts(["A"] * 20 + ["B"] * 20, 2_000, library_sizes=2_000, dispersion=2.0, rng=3)
+    with pytest.raises(CountsError, match=r"normalization.size_factors\(adata, 'poscounts'\)"):
+        run(adata)
+    table = run(adata, size_factors=normalization.size_factors(adata, "poscounts"))
+    assert set(table["status"]) <= {"tested", "filtered", "all zero"}
+
+
+def test_a_warning_comes_once_and_points_at_the_user_s_line(small):
+    adata = small.copy()
+    adata.obs["year"] = [2019, 2020, 2021, 2022, 2023] * 2
+    for call in (
+        lambda: run(adata, design="~ year + condition", method="lrt", reduced="~ year"),
+        lambda: glm.fit(adata, design_matrix(adata.obs, "~ year"), np.ones(10), 0.1),
+        lambda: dispersion.estimate(adata, design_matrix(adata.obs, "~ year + condition"), np.ones(10)),
+    ):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            call()
+        assert [str(warning.message).split(" ")[:2] for warning in caught] == [["column", "'year'"]] * 2
+        assert {warning.filename for warning in caught} == {__file__}
+        assert "C(year)" in str(caught[0].message)
+        assert "centre it" in str(caught[1].message)
 
 
 def test_the_input_stays_as_it_is(small):
@@ -338,6 +388,14 @@ def test_gaps_that_all_cells_of_a_sample_share_stay():
     assert "part" not in obs
 
 
+def test_columns_of_lists_are_no_labels_and_do_not_stay():
+    adata = cells()
+    adata.obs["tags"] = [["a"], ["b"], ["b"], ["a"], ["b"]]
+    assert "tags" not in differential.pseudobulk(adata, "donor").obs
+    with pytest.raises(InputError, match=r"column 'tags' holds lists such as \['a'\]; cells need one label each"):
+        differential.pseudobulk(adata, "tags")
+
+
 def test_pseudobulk_of_a_bundled_set_can_be_tested():
     adata = datasets.load("kang_muscat_simulated")
     sums = differential.pseudobulk(adata, "sample_id", "cluster_id")
@@ -354,6 +412,10 @@ def test_pseudobulk_refuses():
         differential.pseudobulk(cells(), "doner")
     with pytest.raises(InputError, match="needs an AnnData"):
         differential.pseudobulk(cells().X, "donor")
+    with pytest.raises(InputError, match=r"sample and group name one column of obs each; got \['donor', 'type'\]"):
+        differential.pseudobulk(cells(), ["donor", "type"])
+    with pytest.raises(CountsError, match="0 samples x 3 genes"):
+        differential.pseudobulk(cells()[:0].copy(), "donor")
     logged = cells()
     logged.X = np.log1p(logged.X.astype(float))
     with pytest.raises(CountsError, match="log-transformed"):

@@ -28,6 +28,7 @@ TAUGHT = (
     "glm",
     "negative_binomial",
     "normalization",
+    "notices",
     "outliers",
     "plots.counts",
     "plots.figures",
