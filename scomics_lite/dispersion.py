@@ -451,7 +451,7 @@ def _check_scale(s):
     scale = np.exp(np.log(s).mean())
     if not 1 / LARGEST_SCALE < scale < LARGEST_SCALE:
         raise InputError(
-            f"the size factors have a geometric mean of {scale:.3g}, and it must be near 1 for counts over size factors "
+            f"the size factors have a geometric mean of {scale:.3g}; it must be near 1 for counts over size factors "
             "to be like counts: divide the size factors by it"
         )
     return s

@@ -138,12 +138,12 @@ def test_size_factors_of_one_s_own(small, small_table):
     np.testing.assert_allclose(large["baseMean"], small_table["baseMean"] / 3)
     np.testing.assert_allclose(large["log2FoldChange"], small_table["log2FoldChange"], rtol=0.01, atol=0.01)
     for scale in (1e7, 1e-2):
-        with pytest.raises(InputError, match="geometric mean .* divide the size factors by it"):
+        with pytest.raises(InputError, match=r"geometric mean .* divide the size factors by it"):
             run(small, size_factors=scale * theirs)
     other = run(small, size_factors=small.obs["size_factor"].to_numpy() * np.where(small.obs["condition"] == "B", 2, 1))
     shift = (other["log2FoldChange"] - small_table["log2FoldChange"]).dropna()
     assert abs(shift.median() + 1) < 0.1  # B counted twice as deep: half the fold change
-    with pytest.raises(InputError, match="sample '.*' has 0.0"):
+    with pytest.raises(InputError, match=r"sample '.*' has 0.0"):
         run(small, size_factors=np.where(np.arange(small.n_obs) == 3, 0.0, 1.0))
     with pytest.raises(InputError, match="order"):
         run(small, size_factors=theirs[::-1])
