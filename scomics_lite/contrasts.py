@@ -197,7 +197,12 @@ def as_frame(design):
     if isinstance(design, pd.DataFrame):
         frame = design.rename(columns=str)
     else:
-        values = np.asarray(design, dtype=float)
+        try:
+            values = np.asarray(design, dtype=float)
+        except (TypeError, ValueError):
+            raise InputError(
+                f"a design is a formula, '~ batch + condition', or a table of numbers; got {design!r}"
+            ) from None
         if values.ndim != 2:
             raise InputError(f"a design is a table of samples x coefficients; got an array of shape {values.shape}")
         frame = pd.DataFrame(values, columns=[f"x{j}" for j in range(values.shape[1])])

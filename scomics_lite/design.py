@@ -22,7 +22,7 @@ from formulaic.errors import FormulaicError
 from scomics_lite.contrasts import as_frame, check_finite, contrast
 from scomics_lite.diagnosis import Alias, DesignReport, check_design, diagnose, match_design
 from scomics_lite.notices import warn
-from scomics_lite.validation import InputError, did_you_mean
+from scomics_lite.validation import InputError, did_you_mean, no_labels
 
 __all__ = [
     "Alias",
@@ -144,23 +144,34 @@ def _read(obs, formula):
         raise InputError("obs has no rows; a design needs one for each sample")
     try:
         parsed = Formula(formula)
-    except (FormulaicError, TypeError) as error:
-        raise InputError(f"the formula {formula!r} cannot be read: {_plain(error)}") from None
-    if not isinstance(parsed, SimpleFormula):
+        names = _names_in(parsed, obs) if isinstance(parsed, SimpleFormula) else None
+    except (FormulaicError, TypeError, SyntaxError) as error:
+        raise InputError(f"the formula {formula!r} cannot be read: {_reason(formula, error)}") from None
+    if names is None:
         raise InputError(f"the formula {formula!r} must have a right-hand side only: '~ batch + condition'")
-    names = _names_in(parsed, obs)
     for name in names:
         if name not in obs:
-            raise InputError(f"the formula {formula!r} names {name!r}, which obs has not; {did_you_mean(name, obs)}")
+            dotted = any(str(column).startswith(f"{name}.") for column in obs)
+            hint = ". Inside functions a name with a dot stands in backticks" if dotted else ""
+            raise InputError(
+                f"the formula {formula!r} names {name!r}, which obs has not; {did_you_mean(name, obs)}{hint}"
+            )
+        check_column(obs, name)
     return parsed, pd.DataFrame({name: _plain_column(obs[name]) for name in names}, index=obs.index)
 
 
 def _names_in(parsed, obs):
-    """List the columns a formula uses; formulaic 1.2 overlooks those inside center() and other stateful functions."""
-    code = [re.sub(r"'[^']*'|\"[^\"]*\"", "", factor.expr) for term in parsed for factor in term.factors]
+    """List the columns a formula uses.
+
+    formulaic 1.2 overlooks those inside center() and other stateful functions, and takes a.b for a part of a.
+    """
+    factors = {factor for term in parsed for factor in term.factors}
+    columns = {factor.expr for factor in factors if factor.eval_method.value == "lookup"}
+    code = [re.sub(r"'[^']*'|\"[^\"]*\"", "", factor.expr) for factor in factors if factor.expr not in columns]
     words = {word for text in code for word in re.findall(r"`[^`]+`|\b[^\W\d]\w*\b(?!\s*(?:\(|=[^=]))", text)}
-    inside = {name for name in obs if str(name) in words or f"`{name}`" in words}
-    return sorted({*map(str, parsed.required_variables), *inside})
+    columns |= {str(name) for name in obs if str(name) in words or f"`{name}`" in words}
+    owners = {name.split(".")[0] for name in columns if "." in name}
+    return sorted(columns | ({str(name) for name in parsed.required_variables} - owners))
 
 
 def _plain_column(column):
@@ -172,6 +183,30 @@ def _plain_column(column):
     if _is_factor(column):
         return column.astype(str).astype("category")
     return column if isinstance(column.dtype, np.dtype) else column.astype(column.dtype.numpy_dtype)
+
+
+def check_column(obs, name):
+    """Stop a column that stands twice, or holds what is neither label nor number.
+
+    Parameters
+    ----------
+    obs : DataFrame
+    name : str
+        One of its columns.
+
+    Examples
+    --------
+    >>> check_column(pd.DataFrame({"tags": [["a"], ["b", "c"]]}), "tags")
+    Traceback (most recent call last):
+    scomics_lite.validation.InputError: column 'tags' holds a list, ['a']; every row needs one label or number
+    """
+    if (obs.columns == name).sum() > 1:
+        raise InputError(f"obs has two columns {name!r}; rename one or drop it")
+    column = obs[name]
+    odd = column.tolist()[:1] if np.iscomplexobj(column) else no_labels(column)
+    if odd:
+        kind = type(odd[0]).__name__
+        raise InputError(f"column {name!r} holds a {kind}, {odd[0]!r}; every row needs one label or number")
 
 
 def _check_column(column):
@@ -275,6 +310,15 @@ def _values(column, wanted, is_label):
 
 def _is_factor(column):
     return not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column)
+
+
+def _reason(formula, error):
+    """Say why a formula cannot be read; what mixed models and R's dot need is not what formulaic says."""
+    if "|" in str(formula):
+        return "there are no random effects here. A batch of samples enters as a factor: '~ batch + condition'"
+    if re.search(r"(?<![\w`.])\.(?![\w`])", str(formula)):
+        return "the dot, all other columns, is not known here: name the columns"
+    return _plain(error)
 
 
 def _plain(error):

@@ -313,6 +313,7 @@ def _balance(design, obs):
         )
     factors = design.attrs.get("factors", {}).items()
     columns = {name: obs[known["columns"][0]] for name, known in factors if len(known["columns"]) == 1}
+    columns = {name: column.astype(str) if column.dtype == object else column for name, column in columns.items()}
     return {(a, b): pd.crosstab(columns[a], columns[b]) for a, b in combinations(columns, 2)}
 
 

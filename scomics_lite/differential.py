@@ -26,10 +26,19 @@ from tqdm import tqdm
 
 from scomics_lite import dispersion, glm, normalization
 from scomics_lite.blocks import client_map
-from scomics_lite.design import check_design, design_matrix
+from scomics_lite.design import check_column, check_design, design_matrix
 from scomics_lite.design import contrast as contrast_vector
 from scomics_lite.notices import once
-from scomics_lite.validation import Counts, CountsError, InputError, check_counts, check_size_factors, did_you_mean
+from scomics_lite.validation import (
+    Counts,
+    CountsError,
+    InputError,
+    check_counts,
+    check_size_factors,
+    did_you_mean,
+    is_number,
+    no_labels,
+)
 
 METHODS = ("wald", "lrt")
 STEPS = 6
@@ -89,8 +98,9 @@ def test(
     DataFrame
         Indexed by gene, all genes: ``baseMean``, ``log2FoldChange``, ``lfcSE``, ``stat``, ``pvalue``, ``padj``, and
         ``status``: ``"tested"``; ``"filtered"``, too few counts to be found, not adjusted (``padj`` is NaN);
-        ``"outlier"``, a count beyond Cook's cut-off and too few replicates to replace it (``pvalue`` is NaN too);
-        ``"all zero"`` and ``"not converged"`` (all but ``baseMean`` is NaN).
+        ``"outlier"``, a count beyond Cook's cut-off and too few replicates to replace it (``pvalue`` is NaN too; with
+        two replicates or one nobody can tell which count is the outlier, and the gene is tested); ``"all zero"`` and
+        ``"not converged"`` (all but ``baseMean`` is NaN).
 
     Raises
     ------
@@ -280,6 +290,8 @@ def _reduced_design(adata, full, reduced):
     """Build the smaller design from a formula, or from columns of the full one."""
     if isinstance(reduced, str):
         return design_matrix(_obs(adata), reduced)
+    if not np.iterable(reduced):
+        raise InputError(f"reduced is a formula, or the names of the columns it keeps; got {reduced!r}")
     names = [str(name) for name in reduced]
     for name in names:
         if name not in full:
@@ -301,7 +313,7 @@ def _obs(adata):
 def _summed_obs(obs, row, columns):
     """Describe the sums: their names, the columns that are constant in each, and how many cells they are of."""
     by_row = obs.groupby(row)
-    constant = [name for name in obs if not _no_labels(obs[name]) and by_row[name].nunique(dropna=False).max() == 1]
+    constant = [name for name in obs if not no_labels(obs[name]) and by_row[name].nunique(dropna=False).max() == 1]
     first = np.unique(row, return_index=True)[1]
     summed = obs.iloc[first][constant]
     for name, column in summed.items():
@@ -314,11 +326,6 @@ def _summed_obs(obs, row, columns):
     return summed.set_axis(pd.Index(names.to_numpy()), axis=0).assign(n_cells=np.bincount(row))
 
 
-def _no_labels(column):
-    """List the values that cannot be told from each other by name, such as lists."""
-    return [] if column.dtype != object else [value for value in column if not pd.api.types.is_hashable(value)]
-
-
 # --- checking ---------------------------------------------------------------------------------------------------------
 
 
@@ -327,12 +334,12 @@ def _check_settings(method, reduced, lfc_threshold, alpha):
         raise InputError(f"there is no method {method!r}; {did_you_mean(method, METHODS)}")
     if (method == "lrt") != (reduced is not None):
         raise InputError("method='lrt' compares with a smaller model: reduced='~ …'; method='wald' takes none")
-    if not (np.isfinite(lfc_threshold) and lfc_threshold >= 0):
-        raise InputError(f"lfc_threshold is a size in log2, 0 or more; got {lfc_threshold}")
+    if not (is_number(lfc_threshold) and lfc_threshold >= 0):
+        raise InputError(f"lfc_threshold is a size in log2, 0 or more; got {lfc_threshold!r}")
     if method == "lrt" and lfc_threshold > 0:
         raise InputError("a likelihood ratio tests models, not sizes: lfc_threshold goes with method='wald'")
-    if not 0 < alpha < 1:
-        raise InputError(f"alpha is a false discovery rate between 0 and 1; got {alpha}")
+    if not (is_number(alpha) and 0 < alpha < 1):
+        raise InputError(f"alpha is a false discovery rate between 0 and 1; got {alpha!r}")
 
 
 def _check_labels(obs, column):
@@ -340,11 +347,7 @@ def _check_labels(obs, column):
         raise InputError(f"sample and group name one column of obs each; got {column!r}")
     if column not in obs:
         raise InputError(f"obs has no column {column!r}; {did_you_mean(column, obs)}")
-    odd = _no_labels(obs[column])
-    if odd:
-        raise InputError(
-            f"column {column!r} holds {type(odd[0]).__name__}s such as {odd[0]!r}; cells need one label each"
-        )
+    check_column(obs, column)
     missing = obs.index[obs[column].isna()]
     if len(missing):
         raise InputError(

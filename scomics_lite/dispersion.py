@@ -27,7 +27,7 @@ from scomics_lite.design import match_design
 from scomics_lite.edger import EdgerDispersions, edger_common, edger_dispersions, edger_tagwise, edger_trended
 from scomics_lite.notices import warn
 from scomics_lite.profile_likelihood import MAX_EVALUATIONS, Profile, best_on_grid, climb, maximise
-from scomics_lite.validation import Counts, InputError, check_counts, check_size_factors, did_you_mean
+from scomics_lite.validation import Counts, InputError, check_counts, check_size_factors, did_you_mean, is_number
 
 __all__ = [
     "Dispersions",
@@ -151,8 +151,8 @@ def estimate(counts, design, size_factors, *, trend="parametric", prior_variance
     earlier = trend if isinstance(trend, Dispersions) else None
     if earlier is None and trend not in TRENDS:
         raise InputError(f"there is no trend {trend!r}; {did_you_mean(trend, TRENDS)}")
-    if prior_variance is not None and not (np.isfinite(prior_variance) and prior_variance > 0):
-        raise InputError(f"prior_variance must be positive, got {prior_variance}")
+    if prior_variance is not None and not (is_number(prior_variance) and prior_variance > 0):
+        raise InputError(f"prior_variance must be positive, got {prior_variance!r}")
     counts = counts if isinstance(counts, Counts) else check_counts(counts, layer=layer)
     means = _Means.fit(counts, design, size_factors, map)
     genewise = means.search(_genewise, means.start, map=map)
@@ -412,7 +412,7 @@ def _fit_trend(kind, base_mean, genewise):
     """Fit the trend to the genes that clearly vary more than Poisson counts."""
     if not (genewise >= 100 * MINIMUM).any():
         raise InputError(
-            f"none of {np.isfinite(genewise).sum():,} genes varies more than Poisson counts would, so there is no "
+            f"no gene (of {np.isfinite(genewise).sum():,}) varies more than Poisson counts would, so there is no "
             "dispersion to estimate: are these technical replicates? glm.fit takes dispersions=0 for Poisson"
         )
     if kind == "mean":

@@ -20,7 +20,7 @@ from scomics_lite.design import match_design
 from scomics_lite.irls import Model, solve
 from scomics_lite.notices import warn
 from scomics_lite.outliers import cooks_cutoff, cooks_distance, flag_outliers, replace_outliers
-from scomics_lite.validation import Counts, InputError, check_counts, check_order, check_size_factors
+from scomics_lite.validation import Counts, InputError, check_counts, check_order, check_size_factors, is_number
 from scomics_lite.wald import adjust, independent_filtering, likelihood_ratio_test, wald_test
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "wald_test",
 ]
 
+SMALLEST_SPREAD = 0.1  # of a covariate: e^3 for one standard deviation is then a coefficient of 30, see irls
 RIDGE = 1e-6 / np.log(2) ** 2  # DESeq2's 1e-6 for coefficients in log2
 
 
@@ -250,8 +251,8 @@ def fit(
     size_factors = check_size_factors(size_factors, counts.samples)
     dispersions = _check_dispersions(dispersions, counts.genes)
     for name, value in {"ridge": ridge, "min_mean": min_mean}.items():
-        if not (np.isfinite(value) and value >= 0):
-            raise InputError(f"{name} must be 0 or more; got {value}")
+        if not (is_number(value) and value >= 0):
+            raise InputError(f"{name} must be 0 or more; got {value!r}")
     if ridge > 0:
         _warn_of_covariates_far_from_zero(design)
     model = Model.of(design, size_factors, ridge, min_mean)
@@ -280,12 +281,16 @@ def _fit_block(model, tolerance, max_iterations, y, phi):
 
 
 def _warn_of_covariates_far_from_zero(design):
-    """Warn where the intercept stands for a sample far from all: the ridge pulls at it, and with it at the slope."""
+    """Warn of large coefficients to come, at which the ridge pulls: the intercept of a sample far from all, or a slope.
+
+    Zeros and ones, which tell groups apart, are never large or small.
+    """
     for name, values in design.items():
-        if values.nunique() > 2 and abs(values.mean()) > 10 * values.std():
+        mean, spread = values.mean(), values.std()
+        if not values.isin([-1, 0, 1]).all() and (abs(mean) > 10 * spread or spread < SMALLEST_SPREAD):
             warn(
-                f"column {name!r} of the design has mean {values.mean():.6g} and spread {values.std():.3g}: "
-                "centre it (subtract the mean), or the ridge will shrink its coefficient"
+                f"column {name!r} of the design has mean {mean:.6g} and spread {spread:.3g}: centre it and bring its "
+                "spread near 1 (in a formula: scale), or the ridge will shrink its coefficient"
             )
 
 

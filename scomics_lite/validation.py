@@ -6,6 +6,7 @@ enters, with the sample and the gene named, and never halfway through a formula.
 
 from dataclasses import dataclass
 from difflib import get_close_matches
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -114,7 +115,8 @@ they lost the library sizes: go back to the raw counts
     """
     matrix, samples, genes = _read(counts, layer)
     if matrix.ndim != 2:
-        raise CountsError(f"counts must be a table of samples x genes, got an array of shape {matrix.shape}")
+        got = f"an array of shape {matrix.shape}" if matrix.ndim else type(counts).__name__
+        raise CountsError(f"counts must be a table of samples x genes, got {got}")
     if 0 in matrix.shape:
         raise CountsError(f"counts are empty: {matrix.shape[0]} samples x {matrix.shape[1]} genes")
     checked = Counts(_plain_matrix(matrix), samples, genes)
@@ -141,7 +143,45 @@ def did_you_mean(name, choices):
     known = {str(choice).lower(): str(choice) for choice in choices}
     near = get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)
     guess = f"did you mean {known[near[0]]!r}? " if near else ""
-    return f"{guess}Known: {', '.join(sorted(known.values()))}"
+    return f"{guess}Known: {', '.join(sorted(known.values())) or 'none'}"
+
+
+def is_number(value):
+    """Tell whether a setting is one finite number, and not text, say.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_number(0.1), is_number("0.1"), is_number(float("nan"))
+    (True, False, False)
+    """
+    return isinstance(value, Real) and bool(np.isfinite(value))
+
+
+def no_labels(column):
+    """List the values of a column that are neither labels nor numbers, such as lists.
+
+    Parameters
+    ----------
+    column : Series
+
+    Returns
+    -------
+    list
+
+    Examples
+    --------
+    >>> no_labels(pd.Series(["a", 1, ["b", "c"]]))
+    [['b', 'c']]
+    """
+    return [] if column.dtype != object else [value for value in column if not pd.api.types.is_hashable(value)]
 
 
 def check_order(table, names, what):

@@ -522,6 +522,12 @@ def test_formulas_with_names_in_odd_places():
     assert list(design) == ["Intercept", "C[y]", "center(`my year`)", "mid", "C[y]:center(`my year`)"]
     assert diagnose(design).rank == 5
     assert_vector(contrast(design, "C[y]:center(`my year`) - mid"), [0, 0, 0, -1, 1])
+    dotted = table(drug="nynyny").assign(**{"cell.type": list("uuvvuv"), "age.years": [1.5, 2, 4, 1, 7, 8]})
+    design = design_matrix(dotted, "~ drug * cell.type + np.log(`age.years`)")
+    assert list(design) == ["Intercept", "drug[y]", "cell.type[v]", "np.log(`age.years`)", "drug[y]:cell.type[v]"]
+    assert_vector(contrast(design, ("cell.type", "v", "u")), [0, 0, 1, 0, 0])
+    with pytest.raises(InputError, match=r"names 'age', which obs has not; did you mean 'age.years'.*backticks"):
+        design_matrix(dotted, "~ np.log(age.years)")
     days = table(drug="nynyny", week=[1, 1, 1, 2, 2, 2], day=[1, 1, 2, 1, 2, 2])
     crossed = design_matrix(days, "~ drug + C(7 * week + day)")
     assert list(crossed)[2:] == [f"C(7 * week + day)[{day}]" for day in (9, 15, 16)]
@@ -662,6 +668,17 @@ def test_numbers_that_look_like_labels_are_pointed_out(batch):
 def test_amounts_pass_without_a_warning():
     for age in ([31, 42, 53, 38, 27, 61], [0, 1, 0, 1, 0, 1], [1.5, 1.5, 2.5, 2.5, 3, 3], [7, 7, 7, 7, 7, 7]):
         assert list(design_matrix(table(age=age), "~ age")) == ["Intercept", "age"]  # a warning would be an error
+
+
+def test_two_columns_of_one_name_are_refused():
+    obs = pd.concat([TWO_WAY, TWO_WAY[["drug"]]], axis=1)
+    with pytest.raises(InputError, match="obs has two columns 'drug'"):
+        design_matrix(obs, "~ drug")
+
+
+def test_balance_of_a_factor_of_names_and_numbers():
+    obs = TWO_WAY.assign(batch=["u", 1] * (len(TWO_WAY) // 2))
+    assert set(diagnose(design_matrix(obs, "~ batch + drug"), obs).balance["batch", "drug"].index) == {"1", "u"}
 
 
 def test_designs_of_the_wrong_form_are_refused():

@@ -235,6 +235,41 @@ def test_one_huge_count_is_replaced_among_many_replicates(as_sparse):
     assert row["pvalue"] > 0.01
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.int8, np.uint16, np.uint64])
+def test_no_number_of_counts_is_lost_to_a_small_type(kind):
+    adata = experiment(8)
+    adata.X = np.minimum(adata.X, 100)
+    adata.X[:, 7], adata.X[0, 7] = 2, 127  # an outlier, which is replaced
+    narrow = adata.copy()
+    narrow.X = adata.X.astype(kind)
+    pd.testing.assert_frame_equal(run(narrow), run(adata), rtol=1e-9)
+
+
+def test_counts_of_a_billion_and_size_factors_far_apart():
+    adata = experiment(5)
+    rates, sizes = adata.X * 1e4, 10 ** np.random.default_rng(1).uniform(-1.5, 1.5, 10)
+    adata.X = np.random.default_rng(2).poisson(rates * sizes[:, None])
+    assert adata.X.max() > 1e9
+    table = run(adata)
+    assert (table["status"] == "tested").mean() > 0.98
+    factors = normalization.size_factors(adata)
+    assert np.ptp(np.log(factors)) > np.log(300)
+    effects = adata.var["log2_fold_change[condition=B]"]
+    assert (table["log2FoldChange"] - effects).abs().median() < 0.3
+
+
+@pytest.mark.parametrize("n", [2, 3, 7])
+@pytest.mark.parametrize("count", [1, 1_000, 10**9])
+def test_a_gene_of_one_group_alone_has_a_fold_change_and_an_error(n, count):
+    adata = experiment(n, 300)
+    adata.X[:, 7], adata.X[:n, 7] = 0, count + np.arange(n)
+    row = run(adata).iloc[7]
+    assert row["status"] in ("tested", "filtered")
+    assert row["log2FoldChange"] < -1
+    assert 0 < row["lfcSE"] < 10
+    assert (row["pvalue"] < 1e-6) == (count > 1)
+
+
 def test_a_gene_with_one_count_only_is_emptied_and_not_different():
     adata = experiment(8)
     adata.X[:, 3] = 0
@@ -281,6 +316,12 @@ def test_fits_that_did_not_converge_say_so(small, monkeypatch):
         ({"lfc_threshold": -1}, "lfc_threshold"),
         ({"method": "lrt", "reduced": "~ 1", "lfc_threshold": 1}, "lfc_threshold goes with"),
         ({"alpha": 5}, "between 0 and 1"),
+        ({"alpha": "0.1"}, "between 0 and 1; got '0.1'"),
+        ({"lfc_threshold": "1"}, "lfc_threshold is a size in log2, 0 or more; got '1'"),
+        ({"method": "lrt", "reduced": 1}, "reduced is a formula, or the names of the columns it keeps; got 1"),
+        ({"design": ["condition"]}, r"a design is a formula, .* got \['condition'\]"),
+        ({"design": {"a": 1}}, "a design is a formula"),
+        ({"design": "~ condition + (1 | library_size)"}, "no random effects"),
         ({"method": "lrt", "reduced": ["Intercep"]}, "did you mean 'Intercept'"),
         ({"method": "lrt", "reduced": []}, "~ 1"),
         ({"method": "lrt", "reduced": "~ condition"}, "the same models"),
@@ -305,6 +346,47 @@ def test_tables_that_are_no_design(small):
         run(small, design=design.iloc[:-1])
     with pytest.raises(InputError, match="no obs"):
         run(small.X)
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ([2.0, 3] * 4 + [4, np.nan], "1 of 10 samples have no value in column 'x'"),
+        (["u", "v"] * 4 + ["u", None], "1 of 10 samples have no value in column 'x'"),
+        (pd.array([1, 2] * 4 + [5, None], dtype="Int64"), "1 of 10 samples have no value in column 'x'"),
+        ([2.0, 3] * 4 + [4, np.inf], "'x' of the design is inf for sample"),
+        (pd.Categorical(["u", "v"] * 5, ["u", "v", "w"]), "no sample has level 'w' of 'x'"),
+        (["u"] * 10, "one level only, 'u'"),
+        (list("abcdefghij"), "x has a level for every sample"),
+        (pd.date_range("2026-01-01", periods=10), "x has a level for every sample"),
+        ([["u"], ["v"]] * 5, r"column 'x' holds a list, \['u'\]"),
+        ([1j, 2] * 5, "column 'x' holds a complex, 1j"),
+    ],
+)
+def test_covariates_that_cannot_be_used(small, column, message):
+    adata = small.copy()
+    adata.obs["x"] = column
+    with pytest.raises(InputError, match=message):
+        run(adata, design="~ x + condition")
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        [False, True] * 5,
+        pd.array([False, True] * 5, dtype="boolean"),
+        pd.array(["u", "v"] * 5, dtype="string"),
+        pd.to_datetime(["2026-01-01", "2026-01-02"] * 5),
+        ["u", 1] * 5,
+        pd.Categorical([1.5, 2.5] * 5),
+    ],
+    ids=lambda column: str(getattr(column, "dtype", type(column[0]).__name__)),
+)
+def test_every_kind_of_factor_gives_the_same(small, column):
+    adata, plain = small.copy(), small.copy()
+    adata.obs["x"], plain.obs["x"] = column, ["p", "q"] * 5
+    table, expected = run(adata, design="~ x + condition"), run(plain, design="~ x + condition")
+    np.testing.assert_allclose(table["pvalue"], expected["pvalue"], rtol=1e-3)  # "1" comes before "u", but after "p"
 
 
 def test_counts_that_are_none(small):
@@ -392,7 +474,7 @@ def test_columns_of_lists_are_no_labels_and_do_not_stay():
     adata = cells()
     adata.obs["tags"] = [["a"], ["b"], ["b"], ["a"], ["b"]]
     assert "tags" not in differential.pseudobulk(adata, "donor").obs
-    with pytest.raises(InputError, match=r"column 'tags' holds lists such as \['a'\]; cells need one label each"):
+    with pytest.raises(InputError, match=r"column 'tags' holds a list, \['a'\]; every row needs one label"):
         differential.pseudobulk(adata, "tags")
 
 

@@ -166,6 +166,14 @@ def test_a_covariate_far_from_zero_is_fitted_as_well_as_a_centred_one():
     assert np.abs(shrunken.coefficients[:, 1] / fit.coefficients[:, 1]).max() < 1
 
 
+def test_covariates_of_a_tiny_spread_are_pointed_out():
+    share = np.column_stack([DESIGN[:, 0], 0.02 + 0.01 * np.random.default_rng(1).normal(size=N)])
+    with pytest.warns(UserWarning, match="column 'x1' of the design has mean 0.02.* its spread near 1"):
+        glm.fit(COUNTS, share, SIZE_FACTORS, DISPERSIONS)
+    one = np.column_stack([np.ones(N), np.eye(N)[:, 0]])
+    glm.fit(COUNTS, one, SIZE_FACTORS, DISPERSIONS)  # zeros and ones: a warning would be an error
+
+
 def test_every_sample_twice_halves_the_variances():
     once = glm.fit(COUNTS, DESIGN, SIZE_FACTORS, DISPERSIONS, ridge=0, **TO_THE_MAXIMUM)
     arguments = np.vstack([DESIGN, DESIGN]), np.hstack([SIZE_FACTORS, SIZE_FACTORS]), DISPERSIONS

@@ -211,8 +211,8 @@ def test_other_layers_are_pointed_at():
     [
         ([1, 2, 3], r"counts must be a table of samples x genes, got an array of shape (3,)"),
         (np.ones((2, 3, 4)), r"counts must be a table of samples x genes, got an array of shape (2, 3, 4)"),
-        (None, "got an array of shape ()"),
-        ("counts.csv", "got an array of shape ()"),
+        (None, "got NoneType"),
+        ("counts.csv", "got str"),
         (np.ones((0, 5)), "counts are empty: 0 samples x 5 genes"),
         (pd.DataFrame(), "counts are empty: 0 samples x 0 genes"),
         (sparse.csr_array((2, 0)), "counts are empty: 2 samples x 0 genes"),
