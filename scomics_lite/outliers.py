@@ -5,6 +5,9 @@ distance (Cook 1977) says how far the coefficients would move without a sample; 
 and Anders 2014, "Cook's distance for outlier detection") depends on how many replicates there are: with fewer than
 three nothing can be said, with three or more the gene is flagged, with seven or more the count is replaced. Replicates
 are samples with the same row in the design.
+
+The distances are from the means of the regression, whichever test follows. DESeq2 1.38 does so for Wald tests; for
+likelihood ratios it takes the means that the dispersions were estimated with, and replaces a few other counts.
 """
 
 import numpy as np
