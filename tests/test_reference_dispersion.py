@@ -11,44 +11,27 @@ prior variance given; pasilla with the other trends the same; pickrell 1e-14 for
 other value moves the trend by 3e-4.
 """
 
-from functools import cache
-
 import numpy as np
-import pandas as pd
 import pytest
-from fixtures.published import needs_tables, table
-from scipy import sparse
+from fixtures.published import (
+    AIRWAY_PRIOR_VARIANCE,
+    DISPERSIONS,
+    edger_estimates,
+    estimates,
+    experiment,
+    first_means,
+    needs_tables,
+    numbers,
+    profile_heights,
+    table,
+)
 
-from scomics_lite import datasets, dispersion, glm, trend
-from scomics_lite.normalization import size_factors
+from scomics_lite import dispersion, glm, trend
 from scomics_lite.validation import Counts
 
 pytestmark = needs_tables
-TABLES = {"pasilla": "deseq2_disp", "airway": "deseq2_disp", "pickrell": "deseq2_disp_noreplace"}
-AIRWAY_PRIOR_VARIANCE = 0.528528528528528  # from DESeq2's random numbers (m - p = 3)
 ON_THE_EDGE = {"pickrell": 1}  # genes that rounding sends another way, see test_the_gene_that_differs
-every_set = pytest.mark.parametrize("name", TABLES)
-
-
-@cache
-def inputs(name):
-    """Counts (n, g), the design and DESeq2's size factors, samples in the order of the tables."""
-    adata = datasets.load(name, progress=False)
-    factors = table(name, "deseq2_size_factors")["ratio"]
-    matrix = adata.X.toarray() if sparse.issparse(adata.X) else adata.X
-    counts = pd.DataFrame(matrix, index=adata.obs_names, columns=adata.var_names).loc[factors.index]
-    return counts, table(name, "design").loc[factors.index], factors.to_numpy()
-
-
-@cache
-def estimates(name, kind="parametric"):
-    prior_variance = AIRWAY_PRIOR_VARIANCE if name == "airway" else None
-    return dispersion.estimate(*inputs(name), trend=kind, prior_variance=prior_variance)
-
-
-def settings(name, file=None):
-    values = table(name, f"{file or TABLES[name]}_fit")["value"]
-    return {key: float(value) for key, value in values.items() if key != "fitType"}
+every_set = pytest.mark.parametrize("name", DISPERSIONS)
 
 
 def differences(ours, theirs):
@@ -61,11 +44,8 @@ def differences(ours, theirs):
 @every_set
 def test_edger(name):
     """Measured: common 8e-5 at most, trended 6e-4, tagwise 4e-3 (medians below 2e-6), prior degrees of freedom 4e-6."""
-    keep = table(name, "edger_filterByExpr")["keep"].astype(bool)
-    counts, design, _ = inputs(name)
-    counts = counts.loc[:, keep.index[keep]]
-    ours = dispersion.edger_dispersions(counts, design, size_factors(counts, "tmm"))
-    theirs, scalars = table(name, "edger_disp"), table(name, "edger_disp_meta")["value"]
+    ours = edger_estimates(name)
+    theirs, scalars = table(name, "edger_disp"), numbers(name, "edger_disp_meta")
     assert ours.common == pytest.approx(scalars["common.dispersion"], rel=1e-4)
     assert ours.prior_df == pytest.approx(scalars["prior.df"], rel=1e-5)
     np.testing.assert_allclose(ours.average_log_cpm, theirs["AveLogCPM"], rtol=0, atol=2e-5)
@@ -77,16 +57,16 @@ def test_edger(name):
 
 @every_set
 def test_genewise(name):
-    found = differences(estimates(name).genewise, table(name, TABLES[name])["dispGeneEst"])
+    found = differences(estimates(name).genewise, table(name, DISPERSIONS[name])["dispGeneEst"])
     assert (found > 1e-4).sum() == ON_THE_EDGE.get(name, 0)
     assert np.median(found) < 1e-12
-    at_minimum = table(name, TABLES[name])["dispGeneEst"] <= 1e-7
+    at_minimum = table(name, DISPERSIONS[name])["dispGeneEst"] <= 1e-7
     assert estimates(name).genewise[at_minimum].max() < (1e-3 if name in ON_THE_EDGE else 1e-7)
 
 
 @every_set
 def test_trended_and_map(name):
-    theirs = table(name, TABLES[name])
+    theirs = table(name, DISPERSIONS[name])
     assert differences(estimates(name).trended, theirs["dispFit"]).max() < (1e-3 if name in ON_THE_EDGE else 1e-9)
     for ours, column in (("map", "dispMAP"), ("final", "dispersion")):
         found = differences(getattr(estimates(name), ours), theirs[column])
@@ -96,13 +76,13 @@ def test_trended_and_map(name):
 
 @every_set
 def test_outliers(name):
-    theirs = table(name, TABLES[name])["dispOutlier"].astype(str).str.upper() == "TRUE"
+    theirs = table(name, DISPERSIONS[name])["dispOutlier"].astype(str).str.upper() == "TRUE"
     assert (estimates(name).outlier == theirs).all()
 
 
 @every_set
 def test_trend_and_prior(name):
-    ours, theirs = estimates(name), settings(name)
+    ours, theirs = estimates(name), numbers(name, f"{DISPERSIONS[name]}_fit")
     rtol = 1e-3 if name in ON_THE_EDGE else 1e-9
     found = (ours.trend.asymptotic, ours.trend.extra_poisson, ours.residual_variance, ours.prior_variance)
     names = ("asymptDisp", "extraPois", "varLogDispEsts", "dispPriorVar")
@@ -111,10 +91,10 @@ def test_trend_and_prior(name):
 
 @every_set
 def test_trend_and_prior_of_deseq2_s_genewise_estimates(name):
-    theirs = table(name, TABLES[name]).dropna(subset="dispGeneEst")
+    theirs = table(name, DISPERSIONS[name]).dropna(subset="dispGeneEst")
     clear = theirs[theirs["dispGeneEst"] > 1e-6]
     fitted = trend.parametric(clear["baseMean"], clear["dispGeneEst"])
-    expected = settings(name)
+    expected = numbers(name, f"{DISPERSIONS[name]}_fit")
     assert fitted.asymptotic == pytest.approx(expected["asymptDisp"], rel=1e-12)
     assert fitted.extra_poisson == pytest.approx(expected["extraPois"], rel=1e-12)
     residuals = np.log(clear["dispGeneEst"] / clear["dispFit"])
@@ -123,7 +103,7 @@ def test_trend_and_prior_of_deseq2_s_genewise_estimates(name):
 
 def test_prior_variance_of_three_residual_degrees_of_freedom():
     """DESeq2's value carries the noise of its random numbers, a step or two of 8 / 999: ours is 0.537."""
-    free = dispersion.estimate(*inputs("airway"))
+    free = dispersion.estimate(*experiment("airway"))
     assert free.prior_variance == pytest.approx(AIRWAY_PRIOR_VARIANCE, abs=0.017)
     moved = np.abs(free.map / estimates("airway").map - 1)
     assert np.nanmedian(moved) < 0.005
@@ -131,7 +111,7 @@ def test_prior_variance_of_three_residual_degrees_of_freedom():
 
 
 def test_genes_with_replaced_outliers():
-    counts, design, factors = inputs("pickrell")
+    counts, design, factors = experiment("pickrell")
     first = estimates("pickrell")
     replaced = glm.replace_outliers(glm.fit(counts, design, factors, first.final))
     theirs = table("pickrell", "deseq2_disp")
@@ -148,7 +128,7 @@ def test_genes_with_replaced_outliers():
 @pytest.mark.parametrize("kind", ["local", "mean"])
 def test_other_trends(kind):
     ours, theirs = estimates("pasilla", kind), table("pasilla", f"deseq2_disp_{kind}")
-    expected = settings("pasilla", f"deseq2_disp_{kind}")
+    expected = numbers("pasilla", f"deseq2_disp_{kind}_fit")
     assert ours.prior_variance == pytest.approx(expected["dispPriorVar"], rel=1e-8)
     assert ours.residual_variance == pytest.approx(expected["varLogDispEsts"], rel=1e-7)
     names = {"genewise": "dispGeneEst", "trended": "dispFit", "map": "dispMAP", "final": "dispersion"}
@@ -163,30 +143,22 @@ def test_the_gene_that_differs():
     DESeq2 then keeps the start. Here the step is taken, gains nothing, and the gene goes to the grid as others do. Ours
     has the higher adjusted profile likelihood.
     """
-    theirs = table("pickrell", TABLES["pickrell"])["dispGeneEst"].to_numpy()
+    theirs = table("pickrell", DISPERSIONS["pickrell"])["dispGeneEst"].to_numpy()
     ours = estimates("pickrell").genewise
     gene = np.flatnonzero((theirs > 1e-7) & (np.abs(ours / theirs - 1) > 1e-4)).item()
-    counts, design, factors = inputs("pickrell")
-    values = counts.to_numpy()[:, [gene]]
-    groups = design.to_numpy() @ np.linalg.lstsq(design.to_numpy(), values / factors[:, None], rcond=None)[0]
-    mean = np.maximum(groups * factors[:, None], dispersion.LEAST_MEAN)
-    two = dispersion.cox_reid_profile(values, mean, design.to_numpy(), [[ours[gene], theirs[gene]]])[0]
+    two = profile_heights("pickrell", [gene], ours[[gene]], theirs[[gene]])[0]
     assert two[0] > two[1] + 1e-6
 
 
 @every_set
 def test_the_exact_maximum_is_never_lower(name):
     """`maximum_likelihood` goes on where the climb of DESeq2 stops: never lower, and by little."""
-    counts, design, factors = inputs(name)
+    counts, design, _ = experiment(name)
     ours, rng = estimates(name), np.random.default_rng(1)
     clear = np.flatnonzero(ours.genewise > 1e-7)
     genes = rng.choice(clear, 1_000, replace=False)
-    means = dispersion._Means.fit(dispersion.check_counts(counts), design, factors)
-    values = counts.to_numpy()[:, genes]
-    mean = means.model.profile(values, means.coefficients[genes]).mu.T
-    exact = dispersion.maximum_likelihood(values, mean, design.to_numpy())
-    both = np.column_stack([exact, table(name, TABLES[name])["dispGeneEst"].to_numpy()[genes]])
-    height = dispersion.cox_reid_profile(values, mean, design.to_numpy(), both)
-    gain = height[:, 0] - height[:, 1]
+    exact = dispersion.maximum_likelihood(counts.to_numpy()[:, genes], first_means(name)[:, genes], design.to_numpy())
+    theirs = table(name, DISPERSIONS[name])["dispGeneEst"].to_numpy()
+    gain = np.subtract(*profile_heights(name, genes, exact, theirs[genes]).T)
     assert gain.min() > -1e-9
     assert np.median(gain) < 1e-6
