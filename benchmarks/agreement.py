@@ -214,7 +214,9 @@ def rows_of_likelihood_ratios(name):
 
     def explain(genes):
         differ = (theirs["log2FoldChange"] != wald["log2FoldChange"]).to_numpy()[genes]
-        return f"{differ.sum()} of {len(genes)} where DESeq2 replaced other counts in this run"
+        return (
+            f"{differ.sum()} of {len(genes)} with other counts replaced: here DESeq2 measures outliers from other means"
+        )
 
     column = "same, with the mean that DESeq2 takes where the reduced design is an intercept"
     yield Row(name, column, stat, theirs["stat"], 1e-6, 0.998, absolute=True, explain=explain)
