@@ -12,13 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from scomics_lite import transformed
+
 BLOCK = 4_000_000  # entries looked at together: bounds the memory of a check to some 32 MB
-LOG_CEILING = 30.0  # log2 of a billion reads: no logarithm of a count is larger, few count tables stay below
-LOGARITHMS = {
-    "log1p": np.expm1,
-    "log2(x + 1)": lambda x: np.exp2(x) - 1,
-    "log10(x + 1)": lambda x: 10.0**x - 1,
-}  # what is used, with the way back
 
 
 class InputError(ValueError):
@@ -379,58 +375,12 @@ def _refuse(checked, is_bad, rule, name, way_out):
 
 
 def _refuse_transformed(checked, source, layer):
-    """Recognise logarithms, z-scores and CPM: the tables most often passed as counts by mistake."""
-    values = _entries(checked.matrix)
-    fractional = np.mean(values[values != 0] != np.rint(values[values != 0]))
-    logarithm = _logarithm_of_counts(values) if fractional else ""
-    lost = "Library sizes and sampling noise are gone from such a table and cannot be guessed back"
-    if logarithm:
-        what = f"log-transformed: they are {logarithm} of whole numbers"
-        lost = "Every method here needs the counts themselves"
-    elif fractional < 0.5:  # a few fractions are a slip in a table of counts, many are a transformation
-        return
-    elif values.min() >= -LOG_CEILING and values.max() <= LOG_CEILING:
-        values_are = f"{fractional:.0%} fractions, all between {values.min():.3g} and {values.max():.3g}"
-        what = f"log-transformed or scaled ({values_are}){_total_behind_log(checked.matrix)}"
-    elif values.min() >= 0 and _spread(checked.library_sizes) < 1e-3:
-        what = f"scaled to one total (every sample sums to {checked.library_sizes.mean():,.0f}), as CPM or TPM are"
-    else:
+    what, lost = transformed.describe(checked.matrix, _entries(checked.matrix), checked.library_sizes)
+    if not what:
         return
     layers = [name for name in getattr(source, "layers", ()) if name != layer]
     where = f"; layers of this AnnData: {', '.join(layers)}" if layers else ""
     raise CountsError(f"the values look {what}. {lost}: go back to the raw counts{where}")
-
-
-def _logarithm_of_counts(values):
-    """Name the logarithm that gives whole numbers when undone, where there is one."""
-    values = values[values != np.rint(values)]
-    if values.min() < 0 or values.max() > LOG_CEILING:
-        return ""
-    for name, undo in LOGARITHMS.items():
-        counts = undo(values.astype(float))
-        rounding = 40 * np.finfo(values.dtype).eps * (counts + 1)  # a logarithm below 30 is off by eps times 30 at most
-        sure = rounding < 0.1
-        if sure.any() and np.all(np.abs(counts - np.rint(counts))[sure] <= rounding[sure]):
-            return name
-    return ""
-
-
-def _total_behind_log(matrix):
-    """Name log1p(counts per total): undone, it gives every sample the same total."""
-    for name, undo in LOGARITHMS.items():
-        if sparse.issparse(matrix):
-            undone = sparse.csr_array((undo(matrix.data), matrix.indices, matrix.indptr), shape=matrix.shape)
-        else:
-            undone = undo(matrix)
-        totals = np.asarray(undone.sum(axis=1)).ravel()
-        if _spread(totals) < 1e-3:
-            return f"; they are {name} of counts scaled to a total of {totals.mean():,.0f}"
-    return ""
-
-
-def _spread(totals):
-    """Relative range of the totals; infinite when they make no sense as totals."""
-    return np.ptp(totals) / totals.mean() if totals.mean() > 0 else np.inf
 
 
 def _check_totals(checked):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy import optimize, sparse, stats
 from statsmodels.discrete.discrete_model import NegativeBinomial
 
-from scomics_lite import blocks, dispersion, profile_likelihood, simulate, trend
+from scomics_lite import blocks, dispersion, genewise, profile_likelihood, simulate, trend
 from scomics_lite.dispersion import cox_reid_profile, estimate, maximum_likelihood, moments
 from scomics_lite.profile_likelihood import Profile, best_on_grid, climb, maximise
 from scomics_lite.validation import CountsError, InputError
@@ -329,7 +329,7 @@ def test_the_reported_parts_belong_together(found):
 @pytest.mark.parametrize("design", [DESIGN, BATCHED])
 def test_genewise_estimates_are_maxima(counts, factors, design):
     found = estimate(counts, design, factors)
-    means = dispersion._Means.fit(dispersion.check_counts(counts), design, factors)
+    means = genewise.Means.fit(dispersion.check_counts(counts), design, factors)
     assert means.model.log_link == (design is BATCHED)
     mean = means.model.profile(counts, means.coefficients).mu.T
     exact = maximum_likelihood(counts, mean, design)
@@ -342,7 +342,7 @@ def test_genewise_estimates_are_maxima(counts, factors, design):
 
 def test_group_means_are_those_of_the_regression(counts, factors):
     """Where the design tells groups apart, least squares gives what the regression would nearly give."""
-    means = dispersion._Means.fit(dispersion.check_counts(counts), DESIGN, np.ones(8))
+    means = genewise.Means.fit(dispersion.check_counts(counts), DESIGN, np.ones(8))
     fitted = DESIGN @ means.coefficients.T
     np.testing.assert_allclose(fitted[0], counts[:4].mean(axis=0), rtol=1e-9, atol=1e-9)
     assert not means.model.log_link
@@ -368,7 +368,7 @@ def test_some_genes_by_what_all_genes_taught(counts, factors, found):
 
 def test_genes_that_do_not_arrive_take_the_grid(monkeypatch, counts, factors, found):
     monkeypatch.setattr(profile_likelihood, "MAX_EVALUATIONS", 3)
-    monkeypatch.setattr(dispersion, "MAX_EVALUATIONS", 3)
+    monkeypatch.setattr(genewise, "MAX_EVALUATIONS", 3)
     coarse = estimate(counts, DESIGN, factors)
     clear = (found.genewise > 1e-3) & (found.genewise < 9)
     assert (coarse.genewise != found.genewise).any()
