@@ -102,6 +102,11 @@ def _level(design, factor, level):
             f"the design has no column {name!r}; {did_you_mean(name, design)}. Reference levels are known for designs "
             "made by design_matrix; for others name columns: 'condition[treated]'"
         )
+    if factor in design:
+        raise InputError(
+            f"{factor!r} is a number in this design, without levels: the contrast {factor!r} is its slope; "
+            f"C({factor}) in the formula makes it a factor"
+        )
     if factor not in factors:
         raise InputError(f"the design has no factor {factor!r}; {did_you_mean(factor, factors)}")
     if level not in factors[factor]["levels"]:

@@ -184,6 +184,8 @@ def pseudobulk(adata, sample, group=None, layer=None):
     columns = [sample] if group is None else [sample, group]
     for column in columns:
         _check_labels(adata.obs, column)
+    for column in adata.obs.columns[adata.obs.columns.duplicated()]:
+        check_column(adata.obs, column)  # which stands twice
     counts = check_counts(adata, layer=layer, min_samples=1)
     row = adata.obs.groupby(columns, observed=True, sort=True).ngroup().to_numpy()
     members = sparse.csr_array((np.ones(len(row), dtype=np.int64), (row, np.arange(len(row)))))

@@ -116,7 +116,7 @@ they lost the library sizes: go back to the raw counts
     if 0 in matrix.shape:
         raise CountsError(f"counts are empty: {matrix.shape[0]} samples x {matrix.shape[1]} genes")
     checked = Counts(_plain_matrix(matrix), samples, genes)
-    _check_names(samples, "sample", "rename the samples, or sum technical replicates of one sample before")
+    _check_names(samples, "sample", "adata.obs_names_make_unique(), or sum technical replicates of one sample")
     _check_names(genes, "gene", "adata.var_names_make_unique(), or sum the repeats: df.T.groupby(level=0).sum().T")
     _check_values(checked, counts, layer)
     if len(samples) < min_samples:

@@ -329,6 +329,10 @@ def test_fits_that_did_not_converge_say_so(small, monkeypatch):
         ({"design": "~ condition + library_size + size_factor + np.log(library_size) + I(2 * library_size)"}, "rank"),
         ({"contrast": ("condition", "C", "A")}, "no level 'C'"),
         ({"layer": "counts"}, "no layer 'counts'"),
+        (
+            {"design": "~ size_factor", "contrast": ("size_factor", 1, 0)},
+            r"is its slope; C\(size_factor\) in the formula",
+        ),
     ],
 )
 def test_bad_settings(small, settings, message):
@@ -494,6 +498,10 @@ def test_pseudobulk_refuses():
         differential.pseudobulk(cells(), "doner")
     with pytest.raises(InputError, match="needs an AnnData"):
         differential.pseudobulk(cells().X, "donor")
+    double = cells()
+    double.obs = pd.concat([double.obs, double.obs[["reads"]]], axis=1)
+    with pytest.raises(InputError, match="obs has two columns 'reads'"):
+        differential.pseudobulk(double, "donor")
     with pytest.raises(InputError, match=r"sample and group name one column of obs each; got \['donor', 'type'\]"):
         differential.pseudobulk(cells(), ["donor", "type"])
     with pytest.raises(CountsError, match="0 samples x 3 genes"):
