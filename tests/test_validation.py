@@ -234,7 +234,7 @@ def test_one_sample_is_enough_where_the_caller_says_so():
 
 def test_repeated_names():
     sample = refusal(pd.DataFrame(COUNTS, index=["s", "s"]))
-    assert sample.startswith("sample names must be unique: 's' stands 2 times (1 name repeated). adata.obs_names_make_un")
+    assert sample.startswith("sample names must be unique: 's' stands 2 times (1 name repeated). adata.obs_names_make")
     gene = refusal(pd.DataFrame(np.tile(COUNTS, 2), columns=["a", "b", "a", "c", "b", "a"]))
     assert gene.startswith("gene names must be unique: 'a' stands 3 times (2 names repeated). adata.var_names_make_uni")
     summed = pd.DataFrame(np.tile(COUNTS, 2), columns=["a", "b", "a", "c", "b", "a"]).T.groupby(level=0).sum().T
