@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 import statsmodels.api as sm
-from fixtures.check_bank import BankTests
+from fixtures.check_bank import BankTests, answer_cells
 from scipy import optimize, stats
 
-from scomics_lite import design, negative_binomial
+from scomics_lite import design, glm, negative_binomial
+from scomics_lite.course.checks import ch03, ch03_slips
 
 SOLUTIONS = Path(__file__).parents[1] / "solutions" / "03_glm_contrasts_and_batch_confounding_solutions.ipynb"
 
@@ -858,3 +860,38 @@ BANK = {
 
 class TestBank(BankTests):
     chapter, solutions, bank = "ch03", SOLUTIONS, BANK
+
+
+def notebook_space(*cells):
+    """Run cells of the solution notebook and return their names."""
+    space = {}
+    for cell in answer_cells(SOLUTIONS):
+        if cell.id in ("imports", *cells):
+            exec(cell.source, space)
+    return space
+
+
+def test_the_coefficients_are_what_a_regression_finds():
+    groups = notebook_space("given-1")["groups"]
+    obs = groups.loc[groups.index.repeat(2)].reset_index(drop=True)
+    for coding, right in ch03.CODINGS.items():
+        stim = obs["stim"] if coding == "as_text" else pd.Categorical(obs["stim"], ["none", "ifn"])
+        matrix = design.design_matrix(obs.assign(stim=stim), "~ cell * stim")
+        fit = glm.fit(obs[["mean"]].to_numpy(), matrix, np.ones(8), 0.1)
+        found = dict(zip(matrix, fit.coefficients[0] / np.log(2), strict=True))
+        assert found == pytest.approx(right, abs=1e-4)  # the ridge pulls a little
+
+
+def test_the_verdicts_are_true_of_the_notebooks_designs():
+    space = notebook_space("given-4")
+    for name, (formula, text) in space["six"].items():
+        matrix = design.design_matrix(space["experiment"](text), formula)
+        report = design.diagnose(matrix)
+        asked = "only this" if report.estimable("condition[treated]") else "not this"
+        assert ch03.DESIGNS[name] == (asked if report.aliases else "everything")
+
+
+def test_every_wrong_verdict_has_a_sentence_that_names_no_verdict():
+    wrong = {(name, verdict) for name in ch03.DESIGNS for verdict in ch03.VERDICTS if ch03.DESIGNS[name] != verdict}
+    assert set(ch03_slips.VERDICTS) == wrong
+    assert not [said for said in ch03_slips.VERDICTS.values() if any(verdict in said for verdict in ch03.VERDICTS)]

@@ -62,6 +62,8 @@ def coefficients(coding, right):
 
 # --- 2 ----------------------------------------------------------------------------------------------------------------
 
+WEIGHED = "weighs the subtypes by their numbers of samples. Each was to have the same weight."
+
 
 def responses(design, coding):
     """Of the contrasts for one subtype, for a difference of two, and for the average: slips and right vectors."""
@@ -120,9 +122,6 @@ def _with_interaction(v):
             WEIGHED: [drug + (2 * her2 + 4 * luminal) / 9],
         },
     }, right
-
-
-WEIGHED = "weighs the subtypes by their numbers of samples. Each was to have the same weight."
 
 
 def _by_group(v):
