@@ -268,21 +268,23 @@ def _rising(z, order):
         if order >= 2:
             d2 = d2 * factor + 2 * d1
         if order >= 1:
-            d1 = d1 * factor + p
-        p = p * factor
+            d1 *= factor
+            d1 += p
+        p *= factor
     return [p, d1 / p, d2 / p - (d1 / p) ** 2][: order + 1]
 
 
 def _stirling(z, order):
     """Sum the series 1/(12 z) - 1/(360 z^3) + ... of ln G, and its derivatives."""
     v = 1 / z
-    series = []
+    square, series = v * v, []
     for derivative in range(order + 1):
         total = np.zeros_like(z)
         for m in reversed(range(len(_STIRLING))):
             power = 2 * m + 1
             factor = (1, -power, power * (power + 1))[derivative]
-            total = total * v**2 + factor * _STIRLING[m]
+            total *= square
+            total += factor * _STIRLING[m]
         series.append(total * v ** (1 + derivative))
     return series
 
