@@ -1,6 +1,7 @@
 """What several test modules share."""
 
 import matplotlib
+import matplotlib.pyplot as plt
 import pytest
 
 from scomics_lite.course import checks
@@ -22,3 +23,14 @@ def two_exercises(registry):
     hints = ("look at 1", "halve", "divide by two")
     checks.exercise("ch99-half", hints=hints)(lambda half: checks.differs(half(3.0), 1.5))
     checks.exercise("ch99-share", hints=hints)(lambda share: checks.differs(share, 3 / 7))
+
+
+@pytest.fixture
+def closed_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def ax(closed_figures):
+    return plt.figure().add_subplot()

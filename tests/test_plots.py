@@ -5,6 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures.axes import legend, points
 from matplotlib.colors import to_hex
 from scipy import sparse
 
@@ -13,6 +14,7 @@ from scomics_lite.normalization import METHODS, m_and_a, norm_factors
 from scomics_lite.normalization import size_factors as estimate
 from scomics_lite.validation import CountsError, InputError
 
+pytestmark = pytest.mark.usefixtures("closed_figures")
 NAMES = ["a", "b", "c", "d"]
 COUNTS = pd.DataFrame(np.random.default_rng(1).negative_binomial(3, 0.03, (4, 200)), index=NAMES).add_prefix("gene")
 COUNTS.iloc[2, :20] = 0
@@ -25,29 +27,10 @@ CALLS = {
 FACTORS = pd.DataFrame({method: estimate(COUNTS, method) for method in METHODS}, index=NAMES)
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
-
-
-@pytest.fixture
-def ax():
-    return plt.figure().add_subplot()
-
-
-def points(collection):
-    return np.asarray(collection.get_offsets())
-
-
 def level(line):
     """Height of a horizontal line, or place of a vertical one."""
     x, y = line.get_data()
     return y[0] if y[0] == y[1] else x[0]
-
-
-def legend(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
 # --- all of them ------------------------------------------------------------------------------------------------------

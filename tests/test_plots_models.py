@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures.axes import legend, points
 from matplotlib.colors import to_hex
 from scipy import sparse
 
@@ -15,6 +16,7 @@ from scomics_lite import normalization as norm
 from scomics_lite.design import design_matrix
 from scomics_lite.validation import CountsError, InputError
 
+pytestmark = pytest.mark.usefixtures("closed_figures")
 RNG = np.random.default_rng(5)
 SAMPLES = [f"s{number}" for number in range(1, 9)]
 OBS = pd.DataFrame({"batch": list("xyxyxyxy"), "condition": list("aaaabbbb"), "age": [31, 42, 28, 55, 39, 60, 47, 50]})
@@ -30,31 +32,12 @@ DESIGN = design_matrix(OBS, "~ batch + condition")
 FORMS = {"frame": lambda x: x, "sparse": lambda x: sparse.csr_array(x.to_numpy()), "anndata": anndata.AnnData}
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
-
-
-@pytest.fixture
-def ax():
-    return plt.figure().add_subplot()
-
-
 @pytest.fixture(scope="module")
 def estimates():
     adata = simulate.bulk_counts(["A"] * 4 + ["B"] * 4, 1_500, library_sizes=1e6, changed_fraction=0, rng=3)
     adata.X[:, :5] = 0
     design = design_matrix(adata.obs, "~ condition")
     return dispersion.estimate(adata, design, adata.obs["size_factor"])
-
-
-def points(collection):
-    return np.asarray(collection.get_offsets())
-
-
-def legend(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
 def named(artists, beginning):

@@ -7,11 +7,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures.axes import legend, points
 from matplotlib.colors import to_hex
 from scipy import sparse, stats
 
 from scomics_lite import differential, plots, simulate
 from scomics_lite.validation import CountsError, InputError
+
+pytestmark = pytest.mark.usefixtures("closed_figures")
 
 BLUE, GREY = plots.OKABE_ITO["blue"], plots.OKABE_ITO["grey"]
 GENES = ["even", "up", "down", "steep", "filtered", "outlier", "empty"]
@@ -33,29 +36,10 @@ FACTORS = np.geomspace(0.5, 2, 8)
 ADATA = anndata.AnnData(COUNTS, obs=OBS)
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
-
-
-@pytest.fixture
-def ax():
-    return plt.figure().add_subplot()
-
-
 @pytest.fixture(scope="module")
 def simulated():
     adata = simulate.bulk_counts(["A"] * 4 + ["B"] * 4, 800, log2_fold_change=2, library_sizes=1e6, rng=1)
     return differential.test(adata, "~ condition", ("condition", "B", "A"), progress=False)
-
-
-def points(collection):
-    return np.asarray(collection.get_offsets())
-
-
-def legend(ax):
-    return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
 def color(collection):
