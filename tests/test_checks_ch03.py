@@ -508,7 +508,7 @@ LANES_WRONG = {
     ),
     "crash where confounded": (
         lanes(lambda c, lane: np.linalg.inv(columns(c, lane).T @ columns(c, lane))[-1, -1]),
-        "your code raised LinAlgError: Singular matrix",
+        "for a plan in which every lane holds one condition only, your code raised LinAlgError: Singular matrix",
     ),
     "filled by condition": (
         lanes(plan=lambda c, n: np.argsort(np.argsort(c, kind="stable")) // (len(c) // n)),
@@ -665,6 +665,14 @@ PAIRED_WRONG = {
     "lonely donors not dropped": (
         comparisons(paired=replaced(paired, difference=lambda t, *_: np.mean(list(lonely(t))))),
         "where a donor has one sample only, `paired`: the difference is NaN",
+    ),
+    "lonely donors counted": (
+        comparisons(paired=replaced(paired, error=lambda t, *_: lonely(t).std() / np.sqrt(len(lonely(t))))),
+        "`paired`: the standard error divides by the root of the number of all donors",
+    ),
+    "lonely donors in the df": (
+        comparisons(paired=replaced(paired, df=lambda t, *_: len(lonely(t)) - 1)),
+        "`paired`: the degrees of freedom count donors that have one sample only",
     ),
     "lonely donors dropped too": (
         comparisons(replaced(unpaired, difference=lambda t, *_: paired(t)[0])),
@@ -830,7 +838,10 @@ REPAIR_WRONG = {
     "never refuses": (never_refuses, "for a question without an answer your function still hands back numbers"),
     "None": (answers_with_none, "for a question without an answer your function still hands back"),
     "another error": (stops_with_a_key_error, "ends in KeyError"),
-    "refuses whatever is tied": (refuses_ties, "raised InputError"),
+    "refuses whatever is tied": (
+        refuses_ties,
+        "the question 'condition[treated] + batch[two]' has an answer, but your code raised InputError",
+    ),
     "nothing dropped": (nothing_dropped, "a column that others add up to"),
     "contrast as it was": (old_contrast, "does not fit together: a contrast has one number"),
     "contrast cut short": (cut_contrast, "weights and columns no longer belong together"),

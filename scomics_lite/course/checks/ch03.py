@@ -11,6 +11,7 @@ from scipy import stats
 
 from scomics_lite import glm
 from scomics_lite.course.checks import ch03_cases, ch03_slips, differs, exercise
+from scomics_lite.course.checks.answers import StudentError
 from scomics_lite.course.checks.compare import missing_parts
 from scomics_lite.course.checks.judging import functions_of, judge, parts_of, refusal
 from scomics_lite.design import contrast, design_matrix, diagnose
@@ -237,10 +238,14 @@ def _judge_plan_variance(plan_variance, rng):
         if problem:
             return problem
     condition = np.sort(ch03_cases.samples(rng, 4, 8))
-    return _judge_confounded(plan_variance(condition, np.repeat([0, 1, 2], 4)))
+    return _judge_confounded(plan_variance, condition, np.repeat([0, 1, 2], 4))
 
 
-def _judge_confounded(result):
+def _judge_confounded(plan_variance, condition, lane):
+    try:
+        result = plan_variance(condition, lane)
+    except StudentError as error:
+        return f"for a plan in which every lane holds one condition only, {error}"
     value = np.squeeze(np.asarray(np.nan if result is None else result, dtype=float))
     if value.ndim == 0 and np.isposinf(value):
         return None
@@ -350,12 +355,20 @@ def repair(answer):
     """Ask for designs that can be fitted and still answer the question, and for a refusal where there is no answer."""
     for where, obs, formula, question, estimable in ch03_cases.claims(np.random.default_rng()):
         if estimable:
-            problem = _judge_claim(answer(obs, formula, question), design_matrix(obs, formula), question)
+            problem = _judge_answered(answer, obs, formula, question)
         else:
             problem = refusal(answer, obs, formula, question, where="for a question without an answer")
         if problem:
             return f"{where}: {problem}"
     return None
+
+
+def _judge_answered(answer, obs, formula, question):
+    try:
+        result = answer(obs, formula, question)
+    except StudentError as error:
+        return f"the question {question!r} has an answer, but {error}"
+    return _judge_claim(result, design_matrix(obs, formula), question)
 
 
 def _judge_claim(result, full, question):

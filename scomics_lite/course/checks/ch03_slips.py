@@ -356,6 +356,7 @@ def _unpaired(control, treated, pairs):
 
 def _paired(control, treated, pairs):
     d, m = pairs["treated"] - pairs["control"], min(len(control), len(treated))
+    everybody = len(control) + len(treated) - len(pairs)  # donors, those with one sample only among them
     by_row, n = treated[:m] - control[:m], len(d)
     unpaired = stats.ttest_ind(treated, control)
     return {
@@ -376,12 +377,15 @@ def _paired(control, treated, pairs):
                 d.std(ddof=0) / np.sqrt(n)
             ],
             "is the standard deviation of the differences, not that of their mean.": [d.std(), d.std(ddof=0)],
+            "divides by the root of the number of all donors, those with one sample only among them.": [
+                d.std() / np.sqrt(everybody)
+            ],
             "is a variance: its root was asked for.": [d.var() / n],
             "is the t statistic.": [d.mean() / stats.sem(d)],
         },
         "degrees of freedom": {
             "are those of the unpaired comparison: each donor gives one number now.": [2 * n - 2, unpaired.df],
             "do not count the mean that was estimated.": [n, 2 * n],
-            "count donors that have one sample only.": [len(treated) - 1, len(control) - 1, m - 1],
+            "count donors that have one sample only.": [everybody - 1, len(treated) - 1, len(control) - 1, m - 1],
         },
     }
