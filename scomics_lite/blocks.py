@@ -11,6 +11,7 @@ from scipy import sparse
 
 from scomics_lite.validation import InputError
 
+BATCH = 4_000_000  # bytes sent to a worker together
 BLOCK = 65_536  # counts worked on together: the dozen arrays of a block stay in the processor's cache
 
 
@@ -81,13 +82,15 @@ def map_blocks(function, matrix, genes, *arrays, p=0, map=map):
 def client_map(client):
     """Give a ``map`` whose calls run on the workers of a Dask client.
 
-    Twice as many blocks as there are threads are under way at a time, so that no worker waits and the memory stays
-    bounded however many blocks there are.
+    Blocks travel a few together, because every task costs some hundredths of a second, and twice as many tasks as there
+    are threads are under way at a time: no worker waits, and the memory stays bounded however many blocks there are.
 
     Parameters
     ----------
     client : dask.distributed.Client
-        Connected, and not asynchronous; its workers can import scomics_lite.
+        Connected, and not asynchronous; its workers can import scomics_lite. On Linux, Dask tells its workers to give
+        memory back to the system at once, and numpy then spends most of its time asking for it again. Before the client
+        is made: ``os.environ.update(MALLOC_TRIM_THRESHOLD_="268435456", MALLOC_MMAP_THRESHOLD_="33554432")``.
 
     Returns
     -------
@@ -111,14 +114,31 @@ Make one: dask.distributed.Client(n_workers=2)
     def spread(function, *iterables):
         most = 2 * max(1, sum(client.nthreads().values()))
         waiting = deque()
-        for block in zip(*iterables, strict=True):
+        for batch in _batches(zip(*iterables, strict=True)):
             if len(waiting) == most:
-                yield waiting.popleft().result()
-            waiting.append(client.submit(function, *block, pure=False))
+                yield from waiting.popleft().result()
+            waiting.append(client.submit(_apply, function, batch, pure=False))
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().result()
 
     return spread
+
+
+def _batches(blocks):
+    """Collect blocks until they weigh enough for a task."""
+    batch, weight = [], 0
+    for block in blocks:
+        batch.append(block)
+        weight += sum(getattr(part, "nbytes", 0) for part in block)
+        if weight >= BATCH:
+            yield batch
+            batch, weight = [], 0
+    if batch:
+        yield batch
+
+
+def _apply(function, batch):
+    return [function(*block) for block in batch]
 
 
 def _cut(genes, numbers):

@@ -93,7 +93,8 @@ def test_every_map_gives_the_same(kind, client, monkeypatch):
 
 
 @pytest.mark.parametrize("threads", [0, 1, 3])
-def test_few_blocks_are_under_way_at_a_time(threads):
+def test_few_blocks_are_under_way_at_a_time(threads, monkeypatch):
+    monkeypatch.setattr(blocks, "BATCH", 0)  # a task for each
     client, made = FakeClient(threads), []
     results = blocks.client_map(client)(pow, (made.append(i) or i for i in range(20)), [2] * 20)
     assert next(results) == 0
@@ -101,6 +102,15 @@ def test_few_blocks_are_under_way_at_a_time(threads):
     assert list(results) == [i**2 for i in range(1, 20)]
     assert client.most_owed == 2 * max(threads, 1)
     assert client.owed == 0
+
+
+@pytest.mark.parametrize(("size", "tasks"), [(1, 7), (80, 7), (81, 4), (200, 3), (10_000, 1)])
+def test_blocks_travel_together(size, tasks, monkeypatch):
+    monkeypatch.setattr(blocks, "BATCH", size)
+    client = FakeClient(100)
+    arrays = [np.full(10, i) for i in range(7)]  # of 80 bytes
+    assert list(blocks.client_map(client)(np.sum, arrays)) == [10 * i for i in range(7)]
+    assert client.most_owed == tasks
 
 
 def test_errors_of_workers_arrive(client):
