@@ -89,7 +89,8 @@ def test(
         False discovery rate that the independent filtering is best for; use ``padj < alpha``.
     client : dask.distributed.Client, optional
         Its workers compute the dispersions and the regressions, by blocks of genes; the numbers stay the same. Worth
-        it from some 1e8 counts: 20,000 genes of 100 samples take two seconds without.
+        it from some 1e8 counts: 20,000 genes of 100 samples take two seconds without. See
+        `scomics_lite.blocks.client_map`.
     progress : bool
         Whether to show which step is running.
 

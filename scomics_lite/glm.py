@@ -254,7 +254,7 @@ def fit(
         if not (is_number(value) and value >= 0):
             raise InputError(f"{name} must be 0 or more; got {value!r}")
     if ridge > 0:
-        _warn_of_covariates_far_from_zero(design)
+        _warn_of_large_coefficients(design)
     model = Model.of(design, size_factors, ridge, min_mean)
     g, p = len(counts.genes), design.shape[1]
     coefficients, log_likelihood = np.full((g, p), np.nan), np.full(g, np.nan)
@@ -280,7 +280,7 @@ def _fit_block(model, tolerance, max_iterations, y, phi):
 # --- checking ---------------------------------------------------------------------------------------------------------
 
 
-def _warn_of_covariates_far_from_zero(design):
+def _warn_of_large_coefficients(design):
     """Warn of large coefficients to come, at which the ridge pulls: the intercept of a sample far from all, or a slope.
 
     Zeros and ones, which tell groups apart, are never large or small.
