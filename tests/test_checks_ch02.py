@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from fixtures.check_bank import BankTests
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 from scipy.special import gammaln
 
 from scomics_lite import design, dispersion, glm, negative_binomial, normalization, trend
@@ -75,6 +75,7 @@ VARIANCE_WRONG = {
     "one missing": ({"variance": lambda m, d: m}, "says nothing about 'draw'"),
     "rates handed back": (answer_1(draw=lambda m, d, n, rng: rng.gamma(1 / d, d * m, size=n)), "those are rates"),
     "rates rounded": (answer_1(draw=lambda m, d, n, rng: np.rint(rng.gamma(1 / d, d * m, size=n))), "rounds the rates"),
+    "rates cut off": (answer_1(draw=lambda m, d, n, rng: rng.gamma(1 / d, d * m, size=n).astype(int)), "rounds the"),
     "one rate for all": (
         answer_1(draw=lambda m, d, n, rng: rng.poisson(rng.gamma(1 / d, d * m), size=n)),
         "all n counts share one rate",
@@ -439,6 +440,12 @@ TREND_WRONG = {
     "weights of the fourth power": (lambda m, phi: fit_trend(m, phi, power=2), "another power of the fit"),
     "one round": (lambda m, phi: fit_trend(m, phi, rounds=1), "has not settled"),
     "logarithms": (fit_trend_of_logs, "follows the logarithms"),
+    "logarithms of all genes": (
+        lambda m, phi: np.exp(
+            optimize.curve_fit(lambda m, *a: np.log(np.exp(a[0]) + np.exp(a[1]) / m), m, np.log(phi), p0=(-3, 1))[0]
+        ),
+        "follows the logarithms",
+    ),
     "swapped": (lambda m, phi: fit_trend(m, phi)[::-1], "in each other's place"),
     "along the mean": (
         lambda m, phi: np.polyfit(m[crowd(m, phi)], phi[crowd(m, phi)], 1)[::-1],
@@ -549,8 +556,15 @@ MAP_WRONG = {
     "halfway": (answer_6(lambda y, mean, x, trended, v: np.sqrt(own(y, mean, x) * trended)), "is halfway"),
     "logarithm": (answer_6(lambda *gene: np.log(map_dispersion(*gene))), "log"),
     "a coarse grid": (
-        answer_6(lambda *gene: np.exp(np.rint(np.log(map_dispersion(*gene)) * 2) / 2 + 0.1)),
-        "`map_dispersion` is wrong in",
+        answer_6(lambda *gene: 1.12 * map_dispersion(*gene)),
+        "try dispersions closer together",
+    ),
+    "always the same": (answer_6(lambda *gene: 2.0), "`map_dispersion` is wrong in"),
+    "weighed by degrees of freedom": (
+        answer_6(
+            lambda y, mean, x, trended, v: trended * (own(y, mean, x) / trended) ** (v / (v + special.polygamma(1, 2)))
+        ),
+        "by the degrees of freedom alone",
     ),
     "the whole curve": (
         answer_6(lambda *gene: plain_profile(*gene[:2], np.geomspace(0.01, 1, 20))),

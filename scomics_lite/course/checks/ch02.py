@@ -329,7 +329,11 @@ def _judge_map(function, rng):
     right, own, slips = ch02_slips.maximum_a_posteriori(genes)
     if (found > 0).all() and (np.log(found / trended) / np.log(own / trended) > 1.03).all():
         return "`map_dispersion` moves genes away from the trend: which sign has the prior, where the trend is far off?"
-    return judge(found, right, slips, what="`map_dispersion`", rtol=0.02)
+    problem = judge(found, right, slips, what="`map_dispersion`", rtol=0.02)
+    near = problem and differs(found, right, rtol=0.25) is None
+    if near and problem == differs(found, right, what="`map_dispersion`", rtol=0.02):
+        return "`map_dispersion` comes near the peak and misses it by more than 2%: try dispersions closer together."
+    return problem
 
 
 def _judge_order(order):

@@ -6,7 +6,7 @@ results.
 
 import numpy as np
 from scipy import optimize, stats
-from scipy.special import gammaln
+from scipy.special import gammaln, polygamma
 
 from scomics_lite import design, dispersion, negative_binomial, normalization
 
@@ -40,7 +40,10 @@ def draws(mean, phi):
 
     return {
         "draws Poisson counts around the mean itself: the rates do not differ between replicates.": [(mean, mean)],
-        "rounds the rates. A count needs a draw of its own around its rate.": [(mean, phi * mean**2)],
+        "rounds the rates. A count needs a draw of its own around its rate.": [
+            (mean, phi * mean**2),
+            (mean - 0.5, phi * mean**2),  # cut off rather than rounded
+        ],
         "takes the dispersion for the gamma's shape: it is the reciprocal of it.": [mixture(mean, mean**2 / phi)],
         "has something upside down: numpy's gamma wants a scale, not a rate, and its negative_binomial the chance of "
         "the event that is waited for.": [mixture(k**2 / mean, k**3 / mean**2)],
@@ -210,7 +213,7 @@ def parametric_trend(means, phi, right):
             _gamma_fit(means, phi, low=1e-4, high=15, rounds=rounds) for rounds in (1, 2, 3, 4)
         ],
         "follows the logarithms of the dispersions. Their mean lies below the logarithm of the mean.": [
-            _log_fit(means[crowd], phi[crowd], right)
+            _log_fit(means[keep], phi[keep], right) for keep in (crowd, np.ones_like(crowd), phi > 1e-6)
         ],
         "runs along the mean itself; it should run along one over the mean.": [
             _least_squares(1 / means[crowd], phi[crowd], 1.0)
@@ -263,6 +266,7 @@ def _posterior_slips(counts, mean, x, trended, prior_variance):
     away = np.log(phi / trended)
     prior = -(away**2) / (2 * prior_variance)
     own, shrunken = phi[adjusted.argmax()], phi[(adjusted + prior).argmax()]
+    weight = prior_variance / (prior_variance + polygamma(1, (len(x) - x.shape[1]) / 2))  # as in section 2.5
     weights = np.exp(adjusted + prior - (adjusted + prior).max())
 
     def best(prior):
@@ -296,6 +300,8 @@ def _posterior_slips(counts, mean, x, trended, prior_variance):
             (np.exp(adjusted) + np.exp(prior)).argmax()
         ],
         "is a mean of the posterior; its peak was asked for.": np.exp(np.average(np.log(phi), weights=weights)),
+        "weighs gene and trend by the degrees of freedom alone. The gene's own profile says how far to go.": own**weight
+        * trended ** (1 - weight),
         "is halfway between the gene and the trend. How far it goes is for the likelihood to settle.": np.sqrt(
             own * trended
         ),
