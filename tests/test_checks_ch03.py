@@ -835,8 +835,8 @@ def with_sign_turned(obs, formula, question):
 
 
 REPAIR_WRONG = {
-    "never refuses": (never_refuses, "for a question without an answer your function still hands back numbers"),
-    "None": (answers_with_none, "for a question without an answer your function still hands back"),
+    "never refuses": (never_refuses, "for a question without an answer your function does not refuse"),
+    "None": (answers_with_none, "for a question without an answer your function does not refuse"),
     "another error": (stops_with_a_key_error, "ends in KeyError"),
     "refuses whatever is tied": (
         refuses_ties,

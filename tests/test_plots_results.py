@@ -116,7 +116,7 @@ def test_volcano_draws_p_values_and_colours_those_called(ax):
     np.testing.assert_allclose(points(zero), [[1, 8]])  # as high as the highest
     assert is_upright(zero)
     assert color(zero) == [BLUE]
-    assert legend(ax) == ["2 other genes", "3 genes with padj < 0.1", "1 of them with p = 0"]
+    assert legend(ax) == ["2 other genes", "3 genes with padj < 0.1", "1 of all with p = 0"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("log2 fold change", "−log10 p-value")
 
 
@@ -207,7 +207,7 @@ def test_large_fold_changes_are_triangles_at_the_edges(ax):
     np.testing.assert_allclose(points(down), [[10, -edge]])
     assert (is_upright(up), is_upright(down)) == (True, False)
     assert (color(up), color(down)) == ([BLUE, GREY], [GREY])
-    assert legend(ax) == ["1,002 other genes", "1 genes with padj < 0.1", f"3 of them beyond ±{edge:.2g}"]
+    assert legend(ax) == ["1,002 other genes", "1 genes with padj < 0.1", f"3 of all beyond ±{edge:.2g}"]
     low, high = ax.get_ylim()
     assert low < -edge
     assert edge < high

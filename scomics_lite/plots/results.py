@@ -226,7 +226,7 @@ def _draw_genes(ax, x, y, called, alpha, edges, beyond):
         here = genes & ~outside
         label = f"{genes.sum():,} {name}"
         ax.scatter(x[here], y[here], s=size, alpha=0.6, c=color, label=label, rasterized=True)
-    label = f"{outside.sum():,} of them {beyond}"
+    label = f"{outside.sum():,} of all {beyond}"
     for marker, edge, here in (("^", high, y > high), ("v", low, y < low)):
         if here.any():
             look = {"s": 16, "marker": marker, "c": np.where(called, blue, grey)[here], "rasterized": True}

@@ -54,4 +54,4 @@ def refusal(answer, *args, where="where nothing usable is left"):
         if isinstance(raised, ValueError):
             return None
         return f"{where} your function ends in {type(raised).__name__}: raise ValueError yourself."
-    return f"{where} your function still hands back numbers: raise ValueError and say why."
+    return f"{where} your function does not refuse: raise ValueError and say why."
