@@ -27,7 +27,9 @@ def two_exercises(registry):
 
 @pytest.fixture
 def closed_figures():
-    yield
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # an earlier test may have set the style of the course
+        yield
     plt.close("all")
 
 
