@@ -22,6 +22,7 @@ from scipy.special import digamma, polygamma, xlogy
 from scomics_lite import glm, negative_binomial
 from scomics_lite.blocks import gene_blocks
 from scomics_lite.design import match_design
+from scomics_lite.normalization import effective_library_sizes
 from scomics_lite.profile_likelihood import Profile
 from scomics_lite.trend import fit_where_needed
 from scomics_lite.validation import Counts, InputError, check_counts, check_size_factors
@@ -104,8 +105,7 @@ def edger_dispersions(counts, design, size_factors, *, prior_df=None, layer=None
     if prior_df is not None and not prior_df >= 0:
         raise InputError(f"prior_df must not be negative, got {prior_df}")
     s = check_size_factors(size_factors, counts.samples)
-    log_sizes = np.log(counts.library_sizes)
-    sizes = np.exp(np.log(s) + (log_sizes - np.log(s)).mean())  # effective library sizes
+    sizes = effective_library_sizes(s, counts.library_sizes)
     used = np.flatnonzero(np.asarray(counts.matrix.sum(axis=0)).ravel() >= LEAST_COUNT)
     if used.size == 0:
         raise InputError(f"no gene has {LEAST_COUNT} counts in total")

@@ -157,6 +157,29 @@ def to_norm_factors(size_factors, library_sizes):
     return _geometric_mean_one(np.asarray(size_factors, dtype=float) / np.asarray(library_sizes))
 
 
+def effective_library_sizes(size_factors, library_sizes):
+    """Turn size factors of any scale into edgeR's effective library sizes: proportional to s, and as large as the N.
+
+    They are the N f of `to_norm_factors`: their geometric mean is that of the library sizes.
+
+    Parameters
+    ----------
+    size_factors, library_sizes : array_like, shape (n,)
+        s (on any scale) and N of every sample.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+
+    Examples
+    --------
+    >>> effective_library_sizes([0.5, 1.0], [1_000_000, 8_000_000])
+    array([2000000., 4000000.])
+    """
+    log_s, log_n = np.log(np.asarray(size_factors, dtype=float)), np.log(library_sizes)
+    return np.exp(log_s + (log_n - log_s).mean())
+
+
 def normalize(counts, size_factors, *, layer=None):
     """Divide every sample by its size factor: Y_ig / s_i, an unbiased estimate of the abundance q_ig.
 
