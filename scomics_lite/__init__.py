@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 _SUBMODULES = (
+    "calibration",
     "course",
     "datasets",
     "design",
@@ -31,6 +32,7 @@ __all__ = ["__version__", *_SUBMODULES]
 
 if TYPE_CHECKING:  # what editors and type checkers read; at run time __getattr__ below does it
     from scomics_lite import (  # noqa: F401
+        calibration,
         course,
         datasets,
         design,
