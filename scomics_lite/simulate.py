@@ -79,6 +79,7 @@ def bulk_counts(
     changed_fraction=0.1,
     up_fraction=0.5,
     log2_fold_change=1.0,
+    log2_fold_change_sd=0.0,
     library_sizes=None,
     dispersion=None,
     dispersion_sd=0.5,
@@ -106,8 +107,9 @@ def bulk_counts(
         Fraction of the genes that each level changes; a dict gives one for each column of `obs`.
     up_fraction : float
         Fraction of the changed genes that go up: 0.5 is balanced, 1 is one-sided.
-    log2_fold_change : float
-        Size of every effect.
+    log2_fold_change, log2_fold_change_sd : float
+        Sizes of the effects are abs(x) with x normal of this mean and standard deviation: with 0 they are all the same,
+        with mean 0 and a balanced `up_fraction` the effects are normal around 0.
     library_sizes : float or array_like, shape (n,), optional
         Expected total counts; drawn log-normal from `parameters` when not given, in proportion to `n_genes`.
     dispersion : float or array_like, shape (g,), optional
@@ -134,12 +136,13 @@ def bulk_counts(
     """
     obs = _factors(obs)
     _check_fractions(up_fraction=up_fraction)
-    _check_settings(n_genes, log2_fold_change, rng)
+    _check_settings(n_genes, rng, log2_fold_change=log2_fold_change, log2_fold_change_sd=log2_fold_change_sd)
     generator = np.random.default_rng(rng)
     parameters = typical_bulk() if parameters is None else parameters
     var = pd.DataFrame(index=[f"gene{number:05d}" for number in range(1, n_genes + 1)])
     var["share"] = _draw_shares(parameters, n_genes, generator)
-    effects = _draw_effects(obs, n_genes, changed_fraction, up_fraction, generator) * log2_fold_change
+    signs = _draw_effects(obs, n_genes, changed_fraction, up_fraction, generator)
+    effects = signs * _draw_sizes(signs.shape, log2_fold_change, log2_fold_change_sd, generator)
     abundance = var["share"].to_numpy() * 2.0 ** _sum_effects(obs, effects)  # (n, g), absolute
     totals = abundance.sum(axis=1)
     library_sizes = _library_sizes(library_sizes, len(obs), n_genes, parameters, generator)
@@ -153,6 +156,8 @@ def bulk_counts(
     counts = _draw_counts(abundance * factors[:, None], var["dispersion"].to_numpy(), generator)
     obs = obs.assign(library_size=library_sizes, size_factor=factors / scale)
     truth = {"up_fraction": up_fraction, "log2_fold_change": log2_fold_change}
+    if log2_fold_change_sd:
+        truth["log2_fold_change_sd"] = log2_fold_change_sd
     if not isinstance(rng, np.random.Generator):
         truth["seed"] = int(rng)
     return anndata.AnnData(counts, obs=obs, var=var, uns={"truth": truth})
@@ -251,6 +256,11 @@ def _draw_effects(obs, n_genes, changed_fraction, up_fraction, generator):
     return pd.DataFrame(effects, index=range(n_genes))
 
 
+def _draw_sizes(shape, mean, sd, generator):
+    """Sizes of the effects; one number for all draws none, so that the rest of a seed's experiment stays."""
+    return np.abs(generator.normal(mean, sd, shape)) if sd else mean
+
+
 def _sum_effects(obs, effects):
     """Add up the log2 effects of every sample's levels, (n, g)."""
     total = np.zeros((len(obs), len(effects)))
@@ -301,13 +311,12 @@ def _one_each(values, n, name, what):
     return np.broadcast_to(values, n)
 
 
-def _check_settings(n_genes, log2_fold_change, rng):
+def _check_settings(n_genes, rng, **sizes):
     if n_genes < 1:
         raise InputError(f"n_genes must be at least 1; got {n_genes}")
-    if not 0 <= log2_fold_change < np.inf:
-        raise InputError(
-            f"log2_fold_change is a size (up_fraction says which way), not negative; got {log2_fold_change}"
-        )
+    for name, size in sizes.items():
+        if not 0 <= size < np.inf:
+            raise InputError(f"{name} is a size (up_fraction says which way), not negative; got {size}")
     if not isinstance(rng, np.random.Generator | int | np.integer):
         raise InputError(f"rng must be a number (the seed) or a numpy.random.Generator; got {rng!r}")
 

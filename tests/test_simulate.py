@@ -152,6 +152,18 @@ def test_changed_fraction_and_asymmetry_are_exact(changed, up):
     assert adata.uns["truth"] == {"up_fraction": up, "log2_fold_change": 1.5, "seed": 8}
 
 
+@pytest.mark.parametrize("mean", [0.0, 3.0])
+def test_effects_of_many_sizes(mean):
+    settings = {"changed_fraction": 0.8, "log2_fold_change": mean, "log2_fold_change_sd": 0.5, "rng": 8}
+    adata = bulk_counts(["A", "B"], 5000, **settings)
+    assert adata.var["changed"].sum() == 4000
+    found = effects(adata)[adata.var["changed"].to_numpy()]
+    assert (found > 0).sum() == 2000
+    sizes = stats.foldnorm(mean / 0.5, scale=0.5) if mean else stats.halfnorm(scale=0.5)
+    assert stats.kstest(np.abs(found), sizes.cdf).pvalue > 1e-4
+    assert adata.uns["truth"] == {"up_fraction": 0.5, "log2_fold_change": mean, "log2_fold_change_sd": 0.5, "seed": 8}
+
+
 def test_several_factors_have_effects_of_their_own():
     obs = pd.DataFrame(
         {"dose": ["low", "mid", "high"] * 2, "batch": pd.Categorical(["x", "y"] * 3, ["y", "x"])},
@@ -309,6 +321,7 @@ def test_what_is_estimated_can_be_simulated_from():
         ({"up_fraction": -0.1}, r"up_fraction is a fraction and must lie in \[0, 1\]; got -0.1"),
         ({"log2_fold_change": -1}, "log2_fold_change is a size .*got -1"),
         ({"log2_fold_change": np.inf}, "log2_fold_change is a size .*got inf"),
+        ({"log2_fold_change_sd": -0.5}, "log2_fold_change_sd is a size .*got -0.5"),
         ({"library_sizes": 0}, "library sizes must be positive and at most 1,000,000,000; they are 0 to 0"),
         ({"library_sizes": [1e6, -5]}, "library sizes must be positive.*they are -5 to 1e"),
         ({"library_sizes": 1e11}, "library sizes must be positive and at most"),
