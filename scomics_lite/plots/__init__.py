@@ -1,5 +1,6 @@
 """Figures of the course: every plot takes and returns a matplotlib Axes, `show_figure` numbers and captions them."""
 
+from scomics_lite.plots.calibration import fdr_calibration, lfsr_calibration, pvalue_calibration
 from scomics_lite.plots.counts import ma, rle, size_factors, tmm_trims
 from scomics_lite.plots.figures import show_figure, slider
 from scomics_lite.plots.models import design_matrix, dispersions, mean_variance
@@ -10,10 +11,13 @@ __all__ = [
     "OKABE_ITO",
     "design_matrix",
     "dispersions",
+    "fdr_calibration",
     "gene_counts",
+    "lfsr_calibration",
     "ma",
     "mean_difference",
     "mean_variance",
+    "pvalue_calibration",
     "pvalue_histogram",
     "rle",
     "show_figure",

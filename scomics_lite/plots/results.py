@@ -49,7 +49,7 @@ def volcano(table, *, alpha=0.1, label=0, ax=None):
     ['b']
     """
     _check_table(table, ["log2FoldChange", "pvalue", "padj"], alpha)
-    _check_pvalues(table["pvalue"])
+    check_pvalues(table["pvalue"])
     if not (isinstance(label, int | np.integer) and label >= 0):
         raise InputError(f"label is how many genes to name, 0 or more; got {label!r}")
     table = _genes_where(table, table["log2FoldChange"].notna() & table["pvalue"].notna())
@@ -62,11 +62,11 @@ def volcano(table, *, alpha=0.1, label=0, ax=None):
     ax.set(ylim=(-0.03 * top, ROOM * top), xlabel="log2 fold change", ylabel="−log10 p-value")
     ax.legend(loc="upper right", markerscale=2)  # in the room above the edge
     first = np.argsort(table["pvalue"], kind="stable")[:label]
-    _name_points(ax, x[first], np.minimum(height, top)[first], table.index[first])
+    name_points(ax, x[first], np.minimum(height, top)[first], table.index[first])
     return ax
 
 
-def mean_difference(table, *, alpha=0.1, ax=None):
+def mean_difference(table, *, column="log2FoldChange", alpha=0.1, ax=None):
     """Plot log2 fold changes against mean counts (an MA plot); genes with padj < alpha stand out.
 
     The axis ends a tenth beyond the size that 99 % of the fold changes keep below; the others are triangles at its
@@ -75,7 +75,9 @@ def mean_difference(table, *, alpha=0.1, ax=None):
     Parameters
     ----------
     table : DataFrame
-        With columns ``baseMean``, ``log2FoldChange`` and ``padj``, from `scomics_lite.differential.test`.
+        With columns ``baseMean``, ``padj`` and the fold changes, from `scomics_lite.differential.test`.
+    column : str
+        Which fold changes: ``"shrunken"`` are those of a test with ``shrink=``.
     alpha : float
         False discovery rate.
     ax : matplotlib.axes.Axes, optional
@@ -91,10 +93,10 @@ def mean_difference(table, *, alpha=0.1, ax=None):
     >>> mean_difference(genes, ax=plt.figure().add_subplot()).get_xscale()
     'log'
     """
-    _check_table(table, ["baseMean", "log2FoldChange", "padj"], alpha)
-    table = _genes_where(table, table["log2FoldChange"].notna() & (table["baseMean"] > 0))
+    _check_table(table, ["baseMean", column, "padj"], alpha)
+    table = _genes_where(table, table[column].notna() & (table["baseMean"] > 0))
     ax = plt.gca() if ax is None else ax
-    change = table["log2FoldChange"].to_numpy(float)
+    change = table[column].to_numpy(float)
     edge = 1.1 * np.quantile(np.abs(change), SHOWN_QUANTILE) or 1.0
     called = (table["padj"] < alpha).to_numpy()
     _draw_genes(ax, table["baseMean"].to_numpy(float), change, called, alpha, (-edge, edge), f"beyond ±{edge:.2g}")
@@ -103,7 +105,7 @@ def mean_difference(table, *, alpha=0.1, ax=None):
         xscale="log",
         ylim=(-1.1 * edge, (2 * ROOM - 1) * edge),
         xlabel="mean normalized count",
-        ylabel="log2 fold change",
+        ylabel="log2 fold change" if column == "log2FoldChange" else f"{column} log2 fold change",
     )
     ax.legend(loc="upper right", markerscale=2)  # in the room above the edge
     return ax
@@ -133,7 +135,7 @@ def pvalue_histogram(pvalues, *, bins=40, ax=None):
     'genes'
     """
     if isinstance(pvalues, pd.DataFrame):
-        _check_columns(pvalues, ["pvalue"])
+        check_columns(pvalues, ["pvalue"])
         pvalues = pvalues["pvalue"]
     if not (isinstance(bins, int | np.integer) and bins >= 1):
         raise InputError(f"bins is how many bins to draw between 0 and 1, 1 or more; got {bins!r}")
@@ -141,7 +143,7 @@ def pvalue_histogram(pvalues, *, bins=40, ax=None):
     p = p[~np.isnan(p)]
     if not p.size:
         raise InputError("there is no p-value to plot: all are missing")
-    _check_pvalues(p)
+    check_pvalues(p)
     ax = plt.gca() if ax is None else ax
     heights, _, _ = ax.hist(
         p, bins=np.linspace(0, 1, bins + 1), color=OKABE_ITO["sky"], edgecolor="white", linewidth=0.5
@@ -234,7 +236,7 @@ def _draw_genes(ax, x, y, called, alpha, edges, beyond):
             label = None  # one entry for both
 
 
-def _name_points(ax, x, y, names):
+def name_points(ax, x, y, names):
     """Write names beside points, each at the nearest place to its point where it covers no other name or point."""
     if not len(names):
         return
@@ -287,23 +289,24 @@ def _spread_sideways(codes):
 
 
 def _check_table(table, columns, alpha):
-    if not isinstance(table, pd.DataFrame):
-        raise InputError(f"this plots the table of scomics_lite.differential.test; got {type(table).__name__}")
-    _check_columns(table, columns)
+    check_columns(table, columns)
     if not 0 < alpha < 1:
         raise InputError(f"alpha is a false discovery rate between 0 and 1; got {alpha}")
 
 
-def _check_columns(table, columns):
+def check_columns(table, columns, source="scomics_lite.differential.test"):
+    """Refuse what is no table with these columns, and say which function gives one."""
+    if not isinstance(table, pd.DataFrame):
+        raise InputError(f"this plots the table of {source}; got {type(table).__name__}")
     for column in columns:
         if column not in table:
             raise InputError(
-                f"the table has no column {column!r}; scomics_lite.differential.test gives one that has. "
-                f"{did_you_mean(column, table)}"
+                f"the table has no column {column!r}; {source} gives one that has. {did_you_mean(column, table)}"
             )
 
 
-def _check_pvalues(p):
+def check_pvalues(p):
+    """Refuse numbers outside 0 to 1."""
     if (p < 0).any() or (p > 1).any():
         raise InputError(f"p-values lie between 0 and 1; these reach from {np.nanmin(p):.3g} to {np.nanmax(p):.3g}")
 

@@ -1,0 +1,232 @@
+"""Plots of whether inference keeps its promises: p-values, false discovery rates, false sign rates; on Axes."""
+
+from collections.abc import Mapping
+from itertools import cycle
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter
+from scipy import stats
+
+from scomics_lite.plots.results import check_columns, check_pvalues
+from scomics_lite.plots.style import MARKERS, OKABE_ITO
+from scomics_lite.validation import InputError
+
+COLORS = [OKABE_ITO[name] for name in ("blue", "vermillion", "green", "purple", "orange", "sky")]
+FEWEST_BELOW = 10  # p-values expected below the lowest level drawn: of fewer, the share is mostly chance
+HIGHEST_START = 0.1  # the lowest level drawn, at most, however few p-values there are
+BAND = (0.025, 0.975)
+RATIO_FLOOR = 0.1  # of the axis: a test that finds nothing would stretch it for ever
+RATES = (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1)  # ticks
+
+
+def pvalue_calibration(pvalues, *, ax=None):
+    """Plot how many null p-values lie below each level, as a multiple of what the level promises.
+
+    With m p-values of genes that do not differ, at every level alpha:
+
+        drawn = (number of p <= alpha) / (m * alpha)
+
+    An honest test stays at 1, within the band that 95 % of uniform p-values keep to, level by level: the quantiles of
+    their order statistics, which are Beta(k, m + 1 - k). Above 1 are too many small p-values: 3 at the level 0.001
+    means three times as many false positives as claimed. The lowest level drawn is the one that 10 of the p-values
+    should keep below. The band takes p-values as independent, and with methods that test different numbers of genes it
+    is that of the fewest.
+
+    Parameters
+    ----------
+    pvalues : DataFrame, dict or array_like, shape (g,)
+        What `scomics_lite.calibration.study` gives, of which the genes with truth 0 are drawn, method by method; or
+        null p-values; or a dict of them by name. Missing ones are left out.
+    ax : matplotlib.axes.Axes, optional
+        Drawn on; the current axes when not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> p = np.arange(1, 1_001) / 1_000
+    >>> ax = pvalue_calibration({"honest": p, "twice too many": p / 2}, ax=plt.figure().add_subplot())
+    >>> [float(line.get_ydata()[0].round(3)) for line in ax.lines[1:]]
+    [1.0, 2.0]
+    """
+    methods = {name: _tested(p, name) for name, p in _null_pvalues(pvalues).items()}
+    ax = plt.gca() if ax is None else ax
+    ax.axhline(1, color=OKABE_ITO["black"], linestyle="-", linewidth=0.8)
+    _draw_band(ax, min(map(len, methods.values())))
+    highest, lowest = 2, 0.5
+    for (name, p), color, style in zip(methods.items(), cycle(COLORS), cycle(("-", "--", "-.", ":")), strict=False):
+        levels = _levels(p.size)
+        ratio = np.searchsorted(p, levels, side="right") / (p.size * levels)
+        ratio[ratio == 0] = np.nan  # no place on a logarithmic axis
+        ax.plot(levels, ratio, color=color, linestyle=style, label=name)
+        highest, lowest = np.nanmax(np.r_[highest, ratio]), np.nanmin(np.r_[lowest, ratio])
+    ax.set(xscale="log", yscale="log", xlabel="level α", ylabel="null p-values below α / expected")
+    ax.set_xlim(right=1)
+    ax.set_ylim(max(lowest / 1.1, RATIO_FLOOR), highest * 1.1)
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(_plain)
+    _say_what_sides_mean(ax)
+    ax.legend(loc="upper right")
+    return ax
+
+
+def fdr_calibration(table, *, ax=None):
+    """Plot the false discoveries that methods make against those that they admit to.
+
+    The diagonal is the promise; above it are more false discoveries than claimed. Bars reach one standard error to both
+    sides. Points of one level stand a little apart, so that none hides another. The axes are those of the square
+    roots, which gives the low levels room.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With columns ``method``, ``level``, ``fdr`` and ``fdr_se``, from `scomics_lite.calibration.false_discoveries`.
+    ax : matplotlib.axes.Axes, optional
+        Drawn on; the current axes when not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"method": "wald", "level": [0.05, 0.1], "fdr": [0.06, 0.13], "fdr_se": 0.01})
+    >>> fdr_calibration(table, ax=plt.figure().add_subplot()).get_xlabel()
+    'false discovery rate claimed'
+    """
+    table = _check_rates(table, "false_discoveries", "level", "fdr", "fdr_se")
+    ax = plt.gca() if ax is None else ax
+    _draw_rates(ax, table, "level", "fdr", "fdr_se", apart=0.02)
+    ax.set(xlabel="false discovery rate claimed", ylabel="false discoveries among the calls")
+    ax.set_xticks(sorted(table["level"].unique()))
+    return ax
+
+
+def lfsr_calibration(table, *, ax=None):
+    """Plot how often the sign is wrong against the local false sign rate (lfsr) that was claimed, bin by bin.
+
+    The diagonal is the promise; above it are more wrong signs than claimed. Bars reach one standard error to both
+    sides. The axes are those of the square roots, which gives the small rates room: these are what decisions use.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With columns ``method``, ``claimed``, ``observed`` and ``observed_se``, from
+        `scomics_lite.calibration.sign_errors`.
+    ax : matplotlib.axes.Axes, optional
+        Drawn on; the current axes when not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"method": "ash", "claimed": [0.02, 0.4], "observed": [0.03, 0.41], "observed_se": 0.01})
+    >>> lfsr_calibration(table, ax=plt.figure().add_subplot()).get_xlabel()
+    'local false sign rate claimed (mean of the bin)'
+    """
+    table = _check_rates(table, "sign_errors", "claimed", "observed", "observed_se")
+    ax = plt.gca() if ax is None else ax
+    _draw_rates(ax, table, "claimed", "observed", "observed_se")
+    ax.set(xlabel="local false sign rate claimed (mean of the bin)", ylabel="share of wrong signs")
+    return ax
+
+
+# --- p-values ---------------------------------------------------------------------------------------------------------
+
+
+def _null_pvalues(pvalues):
+    """Give the p-values of genes that do not differ, by method."""
+    if isinstance(pvalues, pd.DataFrame):
+        check_columns(pvalues, ["method", "truth", "pvalue"], "scomics_lite.calibration.study")
+        null = pvalues[pvalues["truth"] == 0]
+        if null.empty:
+            raise InputError("no gene of the table has truth 0, so there is no null p-value to plot")
+        return dict(iter(null.groupby("method", observed=True, sort=False)["pvalue"]))
+    return pvalues if isinstance(pvalues, Mapping) else {"": pvalues}
+
+
+def _tested(p, name):
+    """Sort the p-values that are there."""
+    whose = f" of {name}" if name else ""
+    try:
+        p = np.asarray(p, dtype=float).ravel()
+    except (TypeError, ValueError):
+        raise InputError(f"the p-values{whose} are not numbers") from None
+    p = np.sort(p[~np.isnan(p)])
+    if not p.size:
+        raise InputError(f"there is no p-value{whose} to plot: all are missing")
+    check_pvalues(p)
+    return p
+
+
+def _levels(m):
+    return np.geomspace(min(FEWEST_BELOW / m, HIGHEST_START), 1, 300)
+
+
+def _draw_band(ax, m):
+    """Draw between which multiples 95 % of m uniform p-values keep, by the quantiles of the k-th smallest of them."""
+    levels = _levels(m)
+    k = np.geomspace(1, m, 400)
+    low, high = (stats.beta.ppf(q, k, m + 1 - k) for q in BAND)
+    most, least = np.interp(levels, low, k, right=m), np.interp(levels, high, k, left=0)
+    look = {"color": OKABE_ITO["grey"], "alpha": 0.35, "linewidth": 0}
+    ax.fill_between(levels, least / (m * levels), most / (m * levels), label=f"95 % of {m:,} uniform p-values", **look)
+
+
+def _say_what_sides_mean(ax):
+    for text, rise in (("too many ↑", 6), ("too few ↓", -6)):
+        beside = {"xytext": (4, rise), "textcoords": "offset points", "va": "center"}
+        ax.annotate(text, (1, 1), xycoords=("axes fraction", "data"), fontsize="small", **beside)
+
+
+# --- rates ------------------------------------------------------------------------------------------------------------
+
+
+def _check_rates(table, function, *columns):
+    """Check a table of `scomics_lite.calibration`, and give its rows that have a rate."""
+    source = f"scomics_lite.calibration.{function}"
+    check_columns(table, ["method", *columns], source)
+    claimed, observed, _ = columns
+    shown = table[table[claimed].notna() & table[observed].notna()]
+    if shown.empty:
+        raise InputError(f"none of the table's {len(table):,} rows has a number in {claimed!r} and {observed!r}")
+    for column in (claimed, observed):
+        if not shown[column].between(0, 1).all():
+            low, high = shown[column].min(), shown[column].max()
+            raise InputError(f"{column!r} holds rates between 0 and 1; these reach from {low:.3g} to {high:.3g}")
+    return shown
+
+
+def _draw_rates(ax, table, claimed, observed, error, apart=0.0):
+    """Draw observed against claimed rates with their errors, by method, and the diagonal; on square-root axes."""
+    top = 1.08 * max(table[claimed].max(), (table[observed] + table[error].fillna(0)).max(), RATES[1])
+    ax.plot([0, top], [0, top], color=OKABE_ITO["black"], linestyle="-", linewidth=0.8, label="as claimed")
+    groups = list(table.groupby("method", observed=True, sort=False))
+    looks = zip(cycle(COLORS), cycle(MARKERS), cycle(("-", "--", "-.", ":")), strict=False)
+    for number, ((method, rows), (color, marker, style)) in enumerate(zip(groups, looks, strict=False)):
+        x = rows[claimed].to_numpy(float) * (1 + apart * (number - (len(groups) - 1) / 2))
+        y, se = rows[observed].to_numpy(float), rows[error].to_numpy(float)
+        look = {"color": color, "marker": marker, "linestyle": style, "linewidth": 1.2, "capsize": 2}
+        ax.errorbar(x, y, yerr=[np.minimum(se, y), se], label=method or "observed", **look)  # no square root below 0
+    for scale, limit, axis in ((ax.set_xscale, ax.set_xlim, ax.xaxis), (ax.set_yscale, ax.set_ylim, ax.yaxis)):
+        scale("function", functions=(_root, np.square))
+        limit(0, top)
+        axis.set_major_locator(FixedLocator(RATES))
+        axis.set_major_formatter(_plain)
+    ax.legend(loc="upper left")
+
+
+def _root(values):
+    return np.sqrt(np.maximum(values, 0))
+
+
+def _plain(value, _):
+    return f"{value:g}"
