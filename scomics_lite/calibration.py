@@ -99,9 +99,8 @@ def study(simulate, analyse, *, sets=20, rng, truth=None, progress=True):
             error.add_note(f"in set {number}, whose rng is np.random.default_rng(rng).spawn({sets})[{number}]")
             raise
     results = pd.concat(parts, ignore_index=True)
-    methods = pd.CategoricalDtype(results["method"].unique())
     columns = [name for name in CLAIMS if name in results]
-    return results[["method", "set", "gene", "truth", *columns]].astype({"method": methods, "gene": "category"})
+    return _ordered(results[["method", "set", "gene", "truth", *columns]].astype({"gene": "category"}))
 
 
 def pvalues(results, levels=(0.001, 0.01, 0.05)):
@@ -158,7 +157,7 @@ def uniformity(results):
         test = stats.kstest(p, "uniform")
         rows.append([method, number, len(p), test.statistic, test.pvalue])
     table = pd.DataFrame(rows, columns=["method", "set", "genes", "distance", "pvalue"])
-    return table.astype({"method": results["method"].dtype})
+    return table.astype({"method": nulls["method"].dtype})
 
 
 def false_discoveries(results, levels=LEVELS):
@@ -186,7 +185,7 @@ def false_discoveries(results, levels=LEVELS):
        fdr  power  calls
     0  0.5    0.5    2.0
     """
-    _check_results(results, "padj")
+    results = _checked(results, "padj")
     differs = results["truth"] != 0
     by_set = [results["method"], results["set"]]
     n_differ = differs.groupby(by_set, observed=True).sum().replace(0, np.nan)  # no power where there is nothing
@@ -332,12 +331,17 @@ def _claims(found, true):
     return table[claims].astype(float).reindex(true.index)
 
 
+def _ordered(results):
+    """Keep the methods in the order in which they come, also where studies were joined by pandas.concat."""
+    return results.astype({"method": pd.CategoricalDtype(results["method"].unique())})
+
+
 # --- counting ---------------------------------------------------------------------------------------------------------
 
 
 def _nulls(results):
     """Genes that do not differ and have a p-value."""
-    _check_results(results, "pvalue")
+    results = _checked(results, "pvalue")
     nulls = results[(results["truth"] == 0) & results["pvalue"].notna()]
     if nulls.empty:
         raise InputError("no gene without an effect has a p-value: simulate some, changed_fraction below 1")
@@ -346,7 +350,7 @@ def _nulls(results):
 
 def _sign_claims(results, column):
     """Genes with the claim, and whether the sign of their estimate is wrong."""
-    _check_results(results, column, "estimate")
+    results = _checked(results, column, "estimate")
     claimed = results[results[column].notna()]
     wrong = (np.sign(claimed["estimate"]) != np.sign(claimed["truth"])) | (claimed["truth"] == 0)
     return claimed[["method", "set", column]].assign(wrong=wrong)
@@ -379,7 +383,8 @@ def _check_settings(sets, rng):
         raise InputError(f"rng must be a number (the seed) or a numpy.random.Generator; got {rng!r}")
 
 
-def _check_results(results, *columns):
+def _checked(results, *columns):
+    """Give the results, or say what they lack."""
     if not isinstance(results, pd.DataFrame):
         raise InputError(f"results are the table that study gives; got {type(results).__name__}")
     for column in ("method", "set", "truth", *columns):
@@ -387,6 +392,7 @@ def _check_results(results, *columns):
             raise InputError(
                 f"the results have no column {column!r}: no table of analyse had it; {did_you_mean(column, results)}"
             )
+    return _ordered(results)
 
 
 def _check_levels(levels):

@@ -80,6 +80,13 @@ def test_methods_stay_in_their_order_and_claim_what_they_claim():
     assert by_method["lfsr"].tolist() == [0, 2 * GENES]
 
 
+def test_studies_can_be_joined(results):
+    z = calibration.study(normal_effects, lambda z: {"z": two_sided(z)}, sets=30, rng=7, progress=False)
+    joined = calibration.false_discoveries(pd.concat([z, results]), levels=[0.1])
+    assert joined["method"].tolist() == ["z", "honest", "eager"]
+    assert joined["fdr"].iloc[0] == joined["fdr"].iloc[1]
+
+
 def test_counts_from_simulation_to_table():
     def simulate(rng):
         return bulk_counts(["A"] * 3 + ["B"] * 3, 150, rng=rng)
