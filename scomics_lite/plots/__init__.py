@@ -3,6 +3,7 @@
 from scomics_lite.plots.calibration import fdr_calibration, lfsr_calibration, pvalue_calibration
 from scomics_lite.plots.counts import ma, rle, size_factors, tmm_trims
 from scomics_lite.plots.figures import show_figure, slider
+from scomics_lite.plots.inference import shrinkage
 from scomics_lite.plots.models import design_matrix, dispersions, mean_variance
 from scomics_lite.plots.results import gene_counts, mean_difference, pvalue_histogram, volcano
 from scomics_lite.plots.style import OKABE_ITO, use_style
@@ -21,6 +22,7 @@ __all__ = [
     "pvalue_histogram",
     "rle",
     "show_figure",
+    "shrinkage",
     "size_factors",
     "slider",
     "tmm_trims",

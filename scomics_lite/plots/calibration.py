@@ -6,11 +6,11 @@ from itertools import cycle
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator
 from scipy import stats
 
 from scomics_lite.plots.results import check_columns, check_pvalues
-from scomics_lite.plots.style import MARKERS, OKABE_ITO
+from scomics_lite.plots.style import MARKERS, OKABE_ITO, plain_number, plain_ticks
 from scomics_lite.validation import InputError
 
 COLORS = [OKABE_ITO[name] for name in ("blue", "vermillion", "green", "purple", "orange", "sky")]
@@ -67,10 +67,8 @@ def pvalue_calibration(pvalues, *, ax=None):
     ax.set(xscale="log", yscale="log", xlabel="level α", ylabel="null p-values below α / expected")
     ax.set_xlim(right=1)
     ax.set_ylim(max(lowest / 1.1, RATIO_FLOOR), highest * 1.1)
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.yaxis.set_minor_formatter(NullFormatter())
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(_plain)
+    plain_ticks(ax.xaxis, steps=(1,))
+    plain_ticks(ax.yaxis)
     _say_what_sides_mean(ax)
     ax.legend(loc="upper right")
     return ax
@@ -220,13 +218,9 @@ def _draw_rates(ax, table, claimed, observed, error, apart=0.0):
         scale("function", functions=(_root, np.square))
         limit(0, top)
         axis.set_major_locator(FixedLocator(RATES))
-        axis.set_major_formatter(_plain)
+        axis.set_major_formatter(plain_number)
     ax.legend(loc="upper left")
 
 
 def _root(values):
     return np.sqrt(np.maximum(values, 0))
-
-
-def _plain(value, _):
-    return f"{value:g}"

@@ -50,8 +50,7 @@ def volcano(table, *, alpha=0.1, label=0, ax=None):
     """
     _check_table(table, ["log2FoldChange", "pvalue", "padj"], alpha)
     check_pvalues(table["pvalue"])
-    if not (isinstance(label, int | np.integer) and label >= 0):
-        raise InputError(f"label is how many genes to name, 0 or more; got {label!r}")
+    check_label(label)
     table = _genes_where(table, table["log2FoldChange"].notna() & table["pvalue"].notna())
     ax = plt.gca() if ax is None else ax
     with np.errstate(divide="ignore"):
@@ -236,13 +235,17 @@ def _draw_genes(ax, x, y, called, alpha, edges, beyond):
             label = None  # one entry for both
 
 
-def name_points(ax, x, y, names):
-    """Write names beside points, each at the nearest place to its point where it covers no other name or point."""
+def name_points(ax, x, y, names, avoid=()):
+    """Write names beside points, each at the nearest place to its point where it covers no other name or point.
+
+    Boxes to avoid are lower left and upper right corners, (number, 2, 2), in the axes' own numbers.
+    """
     if not len(names):
         return
     ax.figure.draw_without_rendering()  # from here on it is known where on the page the points are
     pixels = ax.transData.transform(np.column_stack([x, y]))
     taken = [ax.get_legend().get_window_extent(), *(Bbox.from_bounds(px - 2, py - 2, 4, 4) for px, py in pixels)]
+    taken += [Bbox(ax.transData.transform(corners)).padded(2) for corners in avoid]
     for point, name in zip(zip(x, y, strict=True), names, strict=True):
         text = ax.annotate(str(name), point, (0, 0), textcoords="offset points", va="center", fontsize="small")
         taken.append(_move_to_free_place(ax, text, taken))
@@ -303,6 +306,12 @@ def check_columns(table, columns, source="scomics_lite.differential.test"):
             raise InputError(
                 f"the table has no column {column!r}; {source} gives one that has. {did_you_mean(column, table)}"
             )
+
+
+def check_label(label):
+    """Refuse what is no number of genes to be named."""
+    if not (isinstance(label, int | np.integer) and label >= 0):
+        raise InputError(f"label is how many genes to name, 0 or more; got {label!r}")
 
 
 def check_pvalues(p):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import AutoLocator, LogLocator, NullFormatter
 
 OKABE_ITO = {
     "blue": "#0072B2",
@@ -27,3 +28,31 @@ def use_style():
     False
     """
     plt.style.use(Path(__file__).with_name("scomics_lite.mplstyle"))
+
+
+def plain_ticks(axis, steps=(1, 2, 5)):
+    """Label a logarithmic axis, whose limits are set, with 0.1, 0.2, 0.5, 1 … instead of powers of ten.
+
+    Examples
+    --------
+    >>> ax = plt.figure().add_subplot(xscale="log", xlim=(0.1, 1))
+    >>> plain_ticks(ax.xaxis)
+    >>> ax.xaxis.get_major_formatter()(0.2)
+    '0.2'
+    """
+    low, high = axis.get_view_interval()
+    is_narrow = high < 6 * low  # there might be no more than one of these numbers on it
+    axis.set_major_locator(AutoLocator() if is_narrow else LogLocator(subs=steps))
+    axis.set_major_formatter(plain_number)
+    axis.set_minor_formatter(NullFormatter())
+
+
+def plain_number(value, _position=None):
+    """Write a tick's number, for `set_major_formatter`.
+
+    Examples
+    --------
+    >>> plain_number(1e-3)
+    '0.001'
+    """
+    return f"{value:g}"
