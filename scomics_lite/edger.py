@@ -16,8 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.interpolate import CubicSpline
 from scipy.linalg import qr
-from scipy.optimize import brentq
-from scipy.special import digamma, polygamma, xlogy
+from scipy.special import xlogy
 
 from scomics_lite import glm, negative_binomial
 from scomics_lite.blocks import gene_blocks
@@ -26,6 +25,7 @@ from scomics_lite.normalization import effective_library_sizes
 from scomics_lite.profile_likelihood import Profile
 from scomics_lite.trend import fit_where_needed
 from scomics_lite.validation import Counts, InputError, check_counts, check_size_factors
+from scomics_lite.variance_prior import squeeze_variances
 
 GRID = np.linspace(-10, 10, 21)  # log2(dispersion / 0.1)
 LEAST_COUNT = 5  # genes with a smaller total take part in nothing
@@ -111,7 +111,7 @@ def edger_dispersions(counts, design, size_factors, *, prior_df=None, layer=None
         raise InputError(f"no gene has {LEAST_COUNT} counts in total")
     heights = _tabulate(counts, x, sizes, used)
     common = float(_dispersion_at(heights.sum(axis=0, keepdims=True))[0])
-    abundance = _average_log_cpm(counts, sizes, common)
+    abundance = average_log_cpm(counts, sizes, common)
     shared = _average_by_abundance(abundance[used], heights)
     trend = _dispersion_at(shared)
     if prior_df is None:
@@ -256,13 +256,32 @@ def _dispersion_at(heights):
 # --- abundance and its trend ------------------------------------------------------------------------------------------
 
 
-def _average_log_cpm(counts, sizes, dispersion):
-    """Fit log2 counts per million over all samples, with 2 counts added in proportion to library size."""
+def average_log_cpm(counts, sizes, dispersions):
+    """Fit log2 counts per million over all samples, with 2 counts added in proportion to library size.
+
+    Parameters
+    ----------
+    counts : Counts
+    sizes : ndarray, shape (n,)
+        Effective library sizes, see `scomics_lite.normalization.effective_library_sizes`.
+    dispersions : array_like, shape (g,) or ()
+
+    Returns
+    -------
+    ndarray, shape (g,)
+
+    Examples
+    --------
+    >>> counts = check_counts([[98, 8], [196, 16]])
+    >>> np.exp2(average_log_cpm(counts, np.array([1e6, 2e6]), 0.1)).round(1)
+    array([99.3,  9.3])
+    """
     added = PRIOR_COUNT * sizes / sizes.mean()
     abundance = np.empty(len(counts.genes))
+    dispersions = np.broadcast_to(dispersions, abundance.shape)
     ones = np.ones((len(sizes), 1))
     for genes, y in gene_blocks(counts.matrix, np.arange(len(abundance))):
-        fit = _fit(y + added[:, None], ones, sizes + 2 * added, dispersion)
+        fit = _fit(y + added[:, None], ones, sizes + 2 * added, dispersions[genes])
         abundance[genes] = fit.coefficients[:, 0]
     return (abundance + np.log(1e6)) / np.log(2)
 
@@ -300,23 +319,8 @@ def _prior_df(counts, x, sizes, genes, trend, abundance):
         if kept.sum() > columns.size:
             fit = _fit(y, x[kept][:, columns], sizes[kept], trend[members])
             deviance = negative_binomial.deviance(y, fit.mean, trend[members]).sum(axis=0)
-            variances[members] = deviance / df[members]
-    informative = df > 0
-    if informative.sum() < 2:
-        raise InputError(f"{informative.sum()} genes are too few to estimate prior_df from; pass it, or use more genes")
-    variances, df = variances[informative], df[informative]
-    variances = np.maximum(variances, 1e-5 * np.median(variances))
-    e = np.log(variances) - digamma(df / 2) + np.log(df / 2)
-    basis = _natural_spline(abundance[informative])
-    residuals = e - basis @ np.linalg.lstsq(basis, e, rcond=None)[0]
-    excess = (residuals**2).sum() / (len(e) - basis.shape[1]) - polygamma(1, df / 2).mean()
-    return np.inf if excess <= 0 else 2 * brentq(lambda half: polygamma(1, half) - excess, 1e-8, 1e12)
-
-
-def _natural_spline(x):
-    """Evaluate a basis of natural cubic splines knots at the ends and thirds of x, shape (g, 4); less for few genes."""
-    size = 1 + (len(x) >= 3) + (len(x) >= 6) + (len(x) >= 30)
-    knots = np.quantile(x, np.linspace(0, 1, max(size, 2)))
-    cubes = np.clip(x[:, None] - knots, 0, None) ** 3
-    bends = (cubes[:, :-1] - cubes[:, -1:]) / np.maximum(knots[-1] - knots[:-1], 1e-300)
-    return np.column_stack([np.ones_like(x), x, bends[:, :-1] - bends[:, -1:]])[:, :size]
+            variances[members] = np.maximum(deviance, 0) / df[members]  # rounding may leave less than nothing
+    informative = np.count_nonzero(df)
+    if informative < 2:
+        raise InputError(f"{informative} genes are too few to estimate prior_df from; pass it, or use more genes")
+    return squeeze_variances(variances, df, covariate=abundance).prior_df

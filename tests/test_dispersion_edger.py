@@ -129,17 +129,6 @@ def test_maxima_at_the_ends_of_the_grid():
     np.testing.assert_allclose(edger._dispersion_at(slopes)[:2], 0.1 * 2.0 ** np.array([10, -10]))
 
 
-@pytest.mark.parametrize(("genes", "size"), [(2, 1), (4, 2), (10, 3), (50, 4)])
-def test_natural_splines_end_in_straight_lines(genes, size):
-    x = np.linspace(0, 5, genes)
-    basis = edger._natural_spline(x)
-    assert basis.shape == (genes, size)
-    assert np.linalg.matrix_rank(basis) == size
-    if size == 4:
-        edge = np.diff(basis, 2, axis=0)[[0, -1]]
-        assert np.abs(edge).max() < 0.1 * np.abs(np.diff(basis, 2, axis=0)).max()
-
-
 def test_scale_of_size_factors_and_storage_do_not_matter(counts, factors, found):
     again = edger_dispersions(sparse.csr_array(counts), DESIGN, 100 * factors)
     np.testing.assert_allclose(again.tagwise, found.tagwise, rtol=1e-6)
