@@ -1,34 +1,39 @@
 """From counts to a table of genes: what differs between samples.
 
-`test` runs the whole way, by the conventions of DESeq2 1.38 (Love, Huber and Anders 2014); each step is a function of
-its own and takes plain arrays:
+`test` runs the whole way; each step is a function of its own and takes plain arrays. Methods ``"wald"`` and ``"lrt"``
+follow DESeq2 1.38 (Love, Huber and Anders 2014), ``"ql"`` edgeR 3.40 (Lun, Chen and Smyth 2016), and ``"voom"`` limma
+3.54 (Law et al. 2014):
 
-    size factors    `scomics_lite.normalization.size_factors`, the median of ratios
-    dispersions     `scomics_lite.dispersion.estimate`
-    regression      `scomics_lite.glm.fit`
-    outliers        `scomics_lite.glm.replace_outliers`, dispersions and fits anew, `scomics_lite.glm.flag_outliers`
-    test            `scomics_lite.glm.wald_test` or `scomics_lite.glm.likelihood_ratio_test`
-    adjustment      `scomics_lite.glm.independent_filtering`
+    step            wald, lrt                                ql                           voom
+    genes           all                                      filtering.filter_by_expression
+    size factors    normalization: median of ratios          normalization: TMM of these genes
+    variation       dispersion.estimate                      dispersion.edger_dispersions linear_models.voom
+    regression      glm.fit                                  quasi_likelihood.fit         linear_models.fit
+    outliers        glm.replace_outliers, flag_outliers      robust=True                  robust=True
+    test            glm.wald_test, likelihood_ratio_test     quasi_likelihood.test        linear_models.moderated_t_test
+    adjustment      glm.independent_filtering                glm.adjust                   glm.adjust
 
 `pseudobulk` comes before them where there are many cells of each sample.
 """
 
 # ruff: noqa: PT028 (`test` tests genes; pytest never sees it)
 
+from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import anndata
 import numpy as np
 import pandas as pd
-from scipy import sparse
 from tqdm import tqdm
 
-from scomics_lite import dispersion, glm, normalization
+from scomics_lite import dispersion, glm, normalization, quasi_likelihood
 from scomics_lite.blocks import client_map
-from scomics_lite.design import check_column, check_design, design_matrix
+from scomics_lite.design import check_design, design_matrix
 from scomics_lite.design import contrast as contrast_vector
+from scomics_lite.filtering import filter_by_expression
 from scomics_lite.notices import once
+from scomics_lite.pseudobulk import pseudobulk
 from scomics_lite.validation import (
     Counts,
     CountsError,
@@ -37,12 +42,14 @@ from scomics_lite.validation import (
     check_size_factors,
     did_you_mean,
     is_number,
-    no_labels,
 )
 
-METHODS = ("wald", "lrt")
+__all__ = ["pseudobulk", "test"]
+
+METHODS = ("wald", "lrt", "ql")
 STEPS = 6
 FEWEST_TO_REPLACE = 7  # replicates, DESeq2's; see scomics_lite.outliers
+NUMBERS = ["log2FoldChange", "lfcSE", "stat", "pvalue"]
 
 
 def test(
@@ -56,6 +63,7 @@ def test(
     layer=None,
     lfc_threshold=0.0,
     alpha=0.1,
+    robust=False,
     client=None,
     progress=True,
 ):
@@ -75,21 +83,35 @@ def test(
         What is asked, as `scomics_lite.design.contrast` takes it: ``("condition", "treated", "control")``.
     method : str
         ``"wald"`` asks whether the contrast is zero; ``"lrt"`` whether the columns that `reduced` lacks are needed, and
-        the contrast only says which fold change is shown beside it.
+        the contrast only says which fold change is shown beside it. Both are DESeq2's, for negative binomial counts
+        with known dispersions. ``"ql"``, edgeR's quasi-likelihood F-test, knows that variances are estimated, which
+        matters most for few samples; with `reduced` it tests several columns at once. ``"voom"``, limma's, is a
+        moderated t-test of log counts with weights, the fastest.
     reduced : str or sequence of str, optional
-        For ``"lrt"``: the smaller model, a formula or the names of the columns it keeps.
+        For ``"lrt"`` and ``"ql"``: the smaller model, a formula or the names of the columns it keeps.
     size_factors : array_like, shape (n,), optional
-        The median of ratios when not given. Sparse counts, and shifts of most genes at once, need another method of
+        When not given, the median of ratios for ``"wald"`` and ``"lrt"``, and for ``"ql"`` and ``"voom"`` TMM of the
+        genes that they keep. Sparse counts, and shifts of most genes at once, need another method of
         `scomics_lite.normalization.size_factors`.
     layer : str, optional
         Layer of an AnnData that holds the counts.
     lfc_threshold : float
-        For ``"wald"``: test for fold changes larger than this, in log2, either way.
+        Test for fold changes larger than this, in log2, either way. Not for ``"lrt"``, nor with `reduced`.
     alpha : float
-        False discovery rate that the independent filtering is best for; use ``padj < alpha``.
+        False discovery rate that the independent filtering of ``"wald"`` and ``"lrt"`` is best for; use
+        ``padj < alpha``.
+    robust : bool
+        For ``"ql"`` and ``"voom"``: genes with outlying variances are drawn less towards the others'.
+    shrink : str, optional
+        Add shrunken fold changes with their errors and false sign rates. ``"ash"`` learns a prior that is a mixture of
+        normal distributions around zero from the table's fold changes and standard errors, with the settings of
+        DESeq2's ``lfcShrink(type="ashr")``; for ``"ql"`` and ``"voom"`` each standard error is first widened so that
+        the normal distribution gives the p-value that t with its degrees of freedom gave. ``"cauchy"``, for
+        ``"wald"`` and ``"lrt"`` and contrasts that are one coefficient, is `scomics_lite.glm.cauchy_shrinkage`, what
+        DESeq2 users know as apeglm.
     client : dask.distributed.Client, optional
-        Its workers compute the dispersions and the regressions, by blocks of genes; the numbers stay the same. Worth
-        it from some 1e8 counts: 20,000 genes of 100 samples take two seconds without. See
+        Its workers compute the regressions (and, for ``"wald"`` and ``"lrt"``, dispersions), by blocks of genes; the
+        numbers stay the same. Worth it from some 1e8 counts: 20,000 genes of 100 samples take two seconds without. See
         `scomics_lite.blocks.client_map`.
     progress : bool
         Whether to show which step is running.
@@ -98,10 +120,14 @@ def test(
     -------
     DataFrame
         Indexed by gene, all genes: ``baseMean``, ``log2FoldChange``, ``lfcSE``, ``stat``, ``pvalue``, ``padj``, and
-        ``status``: ``"tested"``; ``"filtered"``, too few counts to be found, not adjusted (``padj`` is NaN);
-        ``"outlier"``, a count beyond Cook's cut-off and too few replicates to replace it (``pvalue`` is NaN too; with
-        two replicates or one nobody can tell which count is the outlier, and the gene is tested); ``"all zero"`` and
-        ``"not converged"`` (all but ``baseMean`` is NaN).
+        ``status``: ``"tested"``; ``"filtered"``, too few counts to be found: not adjusted (``padj`` is NaN), and by
+        ``"ql"`` and ``"voom"`` not looked at (all but ``baseMean`` is NaN); ``"outlier"``, a count beyond Cook's
+        cut-off and too few replicates to replace it (``pvalue`` is NaN too; with two replicates or one nobody can tell
+        which count is the outlier, and the gene is tested); ``"all zero"`` and ``"not converged"`` (all but
+        ``baseMean`` is NaN). ``"ql"`` and ``"voom"`` have ``df`` too, the degrees of freedom of the gene's variance.
+        With `shrink`: ``shrunken``, the posterior mean (of ``"cauchy"`` the peak) in log2; ``shrunkenSE``, the
+        posterior standard deviation; ``lfsr``, the probability that the sign is wrong; ``svalue``, the mean lfsr of all
+        genes with one as small.
 
     Raises
     ------
@@ -119,89 +145,41 @@ def test(
     >>> int(found.sum()), int((found & adata.var["changed"]).sum())  # of 50 that changed
     (53, 49)
     """
-    _check_settings(method, reduced, lfc_threshold, alpha)
-    over = map if client is None else client_map(client)
-    with once(), _steps(progress) as step:
+    _check_settings(method, reduced, lfc_threshold, alpha, robust)
+    ways = {"wald": _by_likelihood, "lrt": _by_likelihood, "ql": _by_quasi_likelihood}
+    with once(), _steps(STEPS, progress) as step:
         step("design")
         counts = check_counts(adata, layer=layer)
         full = _full_design(adata, design)
         c = contrast_vector(full, contrast)
         small = None if reduced is None else _reduced_design(adata, full, reduced)
-        step("size factors")
-        s = _size_factors(adata, layer) if size_factors is None else check_size_factors(size_factors, counts.samples)
-        step("dispersions")
-        dispersions = dispersion.estimate(counts, full, s, map=over)
-        step("regression")
-        fit = glm.fit(counts, full, s, dispersions.final, map=over)
-        step("outliers")
-        outlier = glm.flag_outliers(fit, max_replicates=FEWEST_TO_REPLACE - 1)
-        refit = _refit_replaced(fit, dispersions, over)
-        step("test")
-        table, converged = _test(refit, c, small, lfc_threshold, over)
-        emptied = (refit.status == "all zero") & (fit.status != "all zero")
-        return _adjust(_settle(table, refit.status, converged, emptied, outlier), alpha)
+        s = None if size_factors is None else check_size_factors(size_factors, counts.samples)
+        over = map if client is None else client_map(client)
+        task = _Task(counts, full, c, small, s, lfc_threshold, alpha, robust, over, step)
+        table, _ = ways[method](task)
+        return table
 
 
-def pseudobulk(adata, sample, group=None, layer=None):
-    """Sum the counts of the cells of each sample, or of each sample and group, such as a cell type.
+@dataclass(frozen=True)
+class _Task:
+    """What is asked, checked."""
 
-    Parameters
-    ----------
-    adata : AnnData, cells x genes
-        Raw counts, dense or sparse.
-    sample : str
-        Column of ``adata.obs`` that says which sample a cell is from.
-    group : str, optional
-        Column of ``adata.obs``; samples without a cell in a group have no row for it.
-    layer : str, optional
-        Layer that holds the counts.
-
-    Returns
-    -------
-    AnnData, shape (sums, g)
-        Sums in ``X``, dense whole numbers; rows are named ``sample`` or ``sample_group``. ``obs`` keeps the columns
-        that are the same in all cells of every sum, and has ``n_cells``; ``var`` stays.
-
-    Raises
-    ------
-    InputError
-        If a column is missing or a cell has no value in it, and for tables that do not hold counts.
-
-    Examples
-    --------
-    >>> obs = pd.DataFrame({"donor": ["d1", "d1", "d2"], "age": [40, 40, 35]}, index=["c1", "c2", "c3"])
-    >>> cells = anndata.AnnData(np.array([[1, 0], [2, 5], [3, 1]]), obs=obs)
-    >>> sums = pseudobulk(cells, "donor")
-    >>> sums.obs
-       donor  age  n_cells
-    d1    d1   40        2
-    d2    d2   35        1
-    >>> sums.X
-    array([[3, 5],
-           [3, 1]])
-    """
-    if not isinstance(adata, anndata.AnnData):
-        raise InputError(f"pseudobulk needs an AnnData, whose obs says which cell is whose; got {type(adata).__name__}")
-    columns = [sample] if group is None else [sample, group]
-    for column in columns:
-        _check_labels(adata.obs, column)
-    for column in adata.obs.columns[adata.obs.columns.duplicated()]:
-        check_column(adata.obs, column)  # which stands twice
-    counts = check_counts(adata, layer=layer, min_samples=1)
-    row = adata.obs.groupby(columns, observed=True, sort=True).ngroup().to_numpy()
-    members = sparse.csr_array((np.ones(len(row), dtype=np.int64), (row, np.arange(len(row)))))
-    sums = members @ counts.matrix
-    sums = (sums.toarray() if sparse.issparse(sums) else sums).astype(np.int64)
-    return anndata.AnnData(sums, obs=_summed_obs(adata.obs, row, columns), var=adata.var.copy())
-
-
-# --- steps ------------------------------------------------------------------------------------------------------------
+    counts: Counts
+    design: pd.DataFrame
+    contrast: np.ndarray
+    reduced: pd.DataFrame | None
+    size_factors: np.ndarray | None
+    lfc_threshold: float
+    alpha: float
+    robust: bool
+    map: Callable
+    step: Callable
 
 
 @contextmanager
-def _steps(progress):
+def _steps(number, progress):
     """Give a function that names the step which begins."""
-    with tqdm(total=STEPS, bar_format="{desc} ({n} of {total})", leave=False, disable=not progress) as bar:
+    with tqdm(total=number, bar_format="{desc} ({n} of {total})", leave=False, disable=not progress) as bar:
 
         def step(name):
             bar.set_description_str(name, refresh=False)
@@ -211,10 +189,30 @@ def _steps(progress):
         yield step
 
 
-def _size_factors(adata, layer):
+# --- Wald and likelihood ratio: DESeq2's way --------------------------------------------------------------------------
+
+
+def _by_likelihood(task):
+    """Give the table and the fit that it rests on."""
+    task.step("size factors")
+    s = _median_of_ratios(task.counts) if task.size_factors is None else task.size_factors
+    task.step("dispersions")
+    dispersions = dispersion.estimate(task.counts, task.design, s, map=task.map)
+    task.step("regression")
+    fit = glm.fit(task.counts, task.design, s, dispersions.final, map=task.map)
+    task.step("outliers")
+    outlier = glm.flag_outliers(fit, max_replicates=FEWEST_TO_REPLACE - 1)
+    refit = _refit_replaced(fit, dispersions, task.map)
+    task.step("test")
+    table, converged = _test(refit, task)
+    emptied = (refit.status == "all zero") & (fit.status != "all zero")
+    return _adjust(_settle(table, refit.status, converged, emptied, outlier), task.alpha), refit
+
+
+def _median_of_ratios(counts):
     """Give the median of ratios, or say what is left to do where there is none."""
     try:
-        return normalization.size_factors(adata, layer=layer)
+        return normalization.size_factors(counts.matrix)
     except CountsError:
         raise CountsError(
             "no gene is counted in all samples, so the median of ratios has nothing to go by. Sum cells by pseudobulk "
@@ -239,22 +237,21 @@ def _refit_replaced(fit, dispersions, over):
     return replace(fit, counts=counts, **merged)
 
 
-def _test(fit, c, small, lfc_threshold, over):
+def _test(fit, task):
     """Give the table of tests and which genes' fits it can rest on."""
-    table = glm.wald_test(fit, c, lfc_threshold=lfc_threshold)
-    if small is None:
+    table = glm.wald_test(fit, task.contrast, lfc_threshold=task.lfc_threshold)
+    if task.reduced is None:
         return table, fit.converged
-    small_fit = glm.fit(fit.counts, small, fit.size_factors, fit.dispersions, map=over)
+    small_fit = glm.fit(fit.counts, task.reduced, fit.size_factors, fit.dispersions, map=task.map)
     ratio = glm.likelihood_ratio_test(fit, small_fit)
     return table.assign(stat=ratio["stat"], pvalue=ratio["pvalue"]), fit.converged & small_fit.converged
 
 
 def _settle(table, fit_status, converged, emptied, outlier):
     """Say what became of every gene, and take out numbers that mean nothing."""
-    numbers = ["log2FoldChange", "lfcSE", "stat", "pvalue"]
-    table.loc[~converged, numbers] = np.nan
+    table.loc[~converged, NUMBERS] = np.nan
     # Genes that lost their last counts to replacement: no difference, as in DESeq2.
-    table.loc[emptied, numbers] = [0.0, 0.0, 0.0, 1.0]
+    table.loc[emptied, NUMBERS] = [0.0, 0.0, 0.0, 1.0]
     table.loc[outlier, "pvalue"] = np.nan
     kinds = [fit_status == "all zero", ~converged, outlier]
     status = np.select(kinds, ["all zero", "not converged", "outlier"], "tested")
@@ -266,6 +263,52 @@ def _adjust(table, alpha):
     table["padj"] = glm.independent_filtering(table["pvalue"], table["baseMean"], alpha=alpha).padj
     table.loc[table["pvalue"].notna() & table["padj"].isna(), "status"] = "filtered"
     return table
+
+
+# --- quasi-likelihood and voom: edgeR's and limma's ways --------------------------------------------------------------
+
+
+def _by_quasi_likelihood(task):
+    """Give the table of all genes; no fit of theirs can be shrunk by a likelihood."""
+    kept, some, s = _filtered(task)
+    task.step("dispersions")
+    dispersions = dispersion.edger_dispersions(some, task.design, s)
+    task.step("regression")
+    fit = quasi_likelihood.fit(some, task.design, s, dispersions, robust=task.robust, map=task.map)
+    task.step("test")
+    settings = {"reduced": task.reduced, "lfc_threshold": task.lfc_threshold, "map": task.map}
+    return _all_genes(quasi_likelihood.test(fit, task.contrast, **settings), kept, s, task.counts), None
+
+
+def _filtered(task):
+    """Give the genes with counts enough (g,), their counts, and size factors: TMM of these genes if none is given."""
+    task.step("genes and size factors")
+    counts = task.counts
+    kept = filter_by_expression(counts, task.design)
+    if kept.sum() < 2:
+        raise CountsError(
+            f"{kept.sum()} of {len(kept):,} genes have some 10 counts in as many samples as the smallest group has; "
+            "variances cannot be compared. method='wald' looks at all genes"
+        )
+    some = Counts(counts.matrix[:, kept], counts.samples, counts.genes[kept])
+    empty = np.flatnonzero(some.library_sizes == 0)
+    if empty.size:
+        raise CountsError(
+            f"sample {counts.samples[empty[0]]!r} has no count in the {kept.sum():,} genes that enough samples have: "
+            "leave it out, or see what went wrong with it"
+        )
+    s = normalization.size_factors(some.matrix, "tmm") if task.size_factors is None else task.size_factors
+    return kept, some, s
+
+
+def _all_genes(table, kept, s, counts):
+    """Give every gene its row, with its mean and what became of it."""
+    base_mean = counts.matrix.T @ (1 / s) / len(s)
+    columns = [*NUMBERS[:3], "df", "pvalue", "padj"]
+    table = table[columns].reindex(counts.genes)
+    table.insert(0, "baseMean", base_mean)
+    kinds = [base_mean == 0, ~kept, table["pvalue"].isna()]
+    return table.assign(status=np.select(kinds, ["all zero", "filtered", "not converged"], "tested"))
 
 
 # --- designs ----------------------------------------------------------------------------------------------------------
@@ -310,50 +353,26 @@ def _obs(adata):
     return adata.obs
 
 
-# --- pseudobulk -------------------------------------------------------------------------------------------------------
-
-
-def _summed_obs(obs, row, columns):
-    """Describe the sums: their names, the columns that are constant in each, and how many cells they are of."""
-    by_row = obs.groupby(row)
-    constant = [name for name in obs if not no_labels(obs[name]) and by_row[name].nunique(dropna=False).max() == 1]
-    first = np.unique(row, return_index=True)[1]
-    summed = obs.iloc[first][constant]
-    for name, column in summed.items():
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            summed = summed.assign(**{name: column.cat.remove_unused_categories()})
-    names = summed[columns].astype(str).agg("_".join, axis=1)
-    if names.duplicated().any():
-        name = names[names.duplicated()].iloc[0]
-        raise InputError(f"two sums would be named {name!r} ({' and '.join(columns)} joined by '_'); rename a level")
-    return summed.set_axis(pd.Index(names.to_numpy()), axis=0).assign(n_cells=np.bincount(row))
-
-
 # --- checking ---------------------------------------------------------------------------------------------------------
 
 
-def _check_settings(method, reduced, lfc_threshold, alpha):
+def _check_settings(method, reduced, lfc_threshold, alpha, robust):
     if method not in METHODS:
         raise InputError(f"there is no method {method!r}; {did_you_mean(method, METHODS)}")
-    if (method == "lrt") != (reduced is not None):
-        raise InputError("method='lrt' compares with a smaller model: reduced='~ …'; method='wald' takes none")
     if not (is_number(lfc_threshold) and lfc_threshold >= 0):
         raise InputError(f"lfc_threshold is a size in log2, 0 or more; got {lfc_threshold!r}")
-    if method == "lrt" and lfc_threshold > 0:
-        raise InputError("a likelihood ratio tests models, not sizes: lfc_threshold goes with method='wald'")
     if not (is_number(alpha) and 0 < alpha < 1):
         raise InputError(f"alpha is a false discovery rate between 0 and 1; got {alpha!r}")
-
-
-def _check_labels(obs, column):
-    if not pd.api.types.is_hashable(column):
-        raise InputError(f"sample and group name one column of obs each; got {column!r}")
-    if column not in obs:
-        raise InputError(f"obs has no column {column!r}; {did_you_mean(column, obs)}")
-    check_column(obs, column)
-    missing = obs.index[obs[column].isna()]
-    if len(missing):
+    if method == "lrt" and reduced is None:
+        raise InputError("method='lrt' compares with a smaller model: reduced='~ …'; method='wald' takes none")
+    if method in ("wald", "voom") and reduced is not None:
+        raise InputError(f"method={method!r} takes no smaller model; reduced='~ …' goes with method='lrt' or 'ql'")
+    if reduced is not None and lfc_threshold > 0:
         raise InputError(
-            f"{len(missing):,} of {len(obs):,} cells have no value in column {column!r}, the first is {missing[0]}: "
-            "they belong to no sum. Leave these cells out: adata[adata.obs[...].notna()]"
+            "a comparison with a smaller model tests models, not sizes: lfc_threshold goes with method='wald', 'ql' or "
+            "'voom', without reduced"
+        )
+    if robust and method in ("wald", "lrt"):
+        raise InputError(
+            f"method={method!r} looks for outlying counts in any case; robust=True goes with method='ql' or 'voom'"
         )

@@ -310,9 +310,9 @@ def test_fits_that_did_not_converge_say_so(small, monkeypatch):
     ("settings", "message"),
     [
         ({"method": "walt"}, "did you mean 'wald'"),
-        ({"method": "voom"}, "Known: lrt, wald"),
+        ({"method": "edger"}, "Known: lrt, ql"),
         ({"method": "lrt"}, "reduced="),
-        ({"reduced": "~ 1"}, "method='wald' takes none"),
+        ({"reduced": "~ 1"}, "method='wald' takes no smaller model"),
         ({"lfc_threshold": -1}, "lfc_threshold"),
         ({"method": "lrt", "reduced": "~ 1", "lfc_threshold": 1}, "lfc_threshold goes with"),
         ({"alpha": 5}, "between 0 and 1"),
