@@ -5,7 +5,8 @@ The model, for sample i and gene g, with natural logarithms throughout:
     Y_ig ~ NB(mean mu_ig, dispersion phi_g),   ln mu_ig = ln s_i + sum_j x_ij beta_gj
 
 `fit` finds the coefficients beta by iteratively reweighted least squares; `wald_test` and `likelihood_ratio_test` ask
-whether they, or sums of them, are zero. Size factors s and dispersions phi are given, and taken as known.
+whether they, or sums of them, are zero; `cauchy_shrinkage` asks how large one is likely to be, given all genes. Size
+factors s and dispersions phi are given, and taken as known.
 """
 
 from dataclasses import dataclass
@@ -20,12 +21,15 @@ from scomics_lite.design import match_design
 from scomics_lite.irls import Model, solve
 from scomics_lite.notices import warn
 from scomics_lite.outliers import cooks_cutoff, cooks_distance, flag_outliers, replace_outliers
+from scomics_lite.shrinkage import cauchy_scale, cauchy_shrinkage
 from scomics_lite.validation import Counts, InputError, check_counts, check_order, check_size_factors, is_number
 from scomics_lite.wald import adjust, independent_filtering, likelihood_ratio_test, wald_test
 
 __all__ = [
     "GlmFit",
     "adjust",
+    "cauchy_scale",
+    "cauchy_shrinkage",
     "cooks_cutoff",
     "cooks_distance",
     "fit",

@@ -4,7 +4,7 @@ Coefficients stand in columns here, shape (p, b) for b genes, so that ``x @ beta
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -137,15 +137,35 @@ def _newton_step(model, y, phi, beta):
     if down.any():
         step[:, down] = model.step(weights[:, down], gradient[:, down], DAMPING)
         promise = (gradient * step).sum(axis=0)
-    height = _penalised(model, y, phi, beta)
+    beta = uphill(model, partial(_penalised, model, y, phi), beta, step, promise)
+    return beta, np.abs(promise) < 1e-12
+
+
+def uphill(model, height, beta, step, promise):
+    """Take a step, shortened where it is long and halved until no gene loses by it.
+
+    Parameters
+    ----------
+    model : Model
+    height : callable
+        Gives what is maximised, shape (b,), for coefficients (p, b).
+    beta, step : ndarray, shape (p, b)
+    promise : ndarray, shape (b,)
+        What the slope at `beta` promises for the whole step.
+
+    Returns
+    -------
+    ndarray, shape (p, b)
+    """
+    here = height(beta)
     length = np.minimum(1, LONGEST_STEP / np.maximum(np.abs(model.x @ step).max(axis=0), LONGEST_STEP))
     for _ in range(50):
-        lost = ~(_penalised(model, y, phi, beta + length * step) >= height + 1e-4 * length * promise)
-        lost &= promise > 1e-10 * (np.abs(height) + 1)  # below, rounding decides, and Newton's steps are safe
+        lost = ~(height(beta + length * step) >= here + 1e-4 * length * promise)
+        lost &= promise > 1e-10 * (np.abs(here) + 1)  # below, rounding decides, and Newton's steps are safe
         if not lost.any():
             break
         length[lost] /= 2
-    return beta + length * step, np.abs(promise) < 1e-12
+    return beta + length * step
 
 
 def _penalised(model, y, phi, beta):
