@@ -13,7 +13,8 @@ component into a posterior that is a normal distribution too, cut off where the 
     uniform   centre b,             spread s
     normal    centre m + r (b - m), spread s sqrt(r),  with r = scale^2 / (scale^2 + s^2)
 
-so that the formulas of `scomics_lite.truncated` serve them all (Stephens 2017, section 2.1). Where errors follow a t distribution, b = beta + s t, the same holds for the uniform components alone.
+so that the formulas of `scomics_lite.truncated` serve them all (Stephens 2017, section 2.1). Where errors follow a t
+distribution, b = beta + s t, the same holds for the uniform components alone.
 """
 
 from dataclasses import dataclass
@@ -221,7 +222,7 @@ class Posteriors:
     >>> posteriors = Posteriors(prior, np.array([1.0, 4.0]), np.array([1.0, 1.0]))
     >>> mean, sd = posteriors.mean_sd()
     >>> mean.round(3), posteriors.above(0.0).round(3)
-    (array([0.238, 1.95 ]), array([0.362, 0.973]))
+    (array([0.238, 1.95 ]), array([0.362, 0.972]))
     """
 
     def __init__(self, mixture, effects, errors, df=None):
