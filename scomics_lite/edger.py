@@ -21,6 +21,7 @@ from scipy.special import xlogy
 from scomics_lite import glm, negative_binomial
 from scomics_lite.blocks import gene_blocks
 from scomics_lite.design import match_design
+from scomics_lite.irls import Model
 from scomics_lite.normalization import effective_library_sizes
 from scomics_lite.profile_likelihood import Profile
 from scomics_lite.trend import fit_where_needed
@@ -28,6 +29,8 @@ from scomics_lite.validation import Counts, InputError, check_counts, check_size
 from scomics_lite.variance_prior import squeeze_variances
 
 GRID = np.linspace(-10, 10, 21)  # log2(dispersion / 0.1)
+FIRST = 0.05  # where the fits along the grid begin, and tell which samples have a mean; a point of the grid
+MOST_STEPS = 8  # Newton's, from a neighbouring point of the grid: two or three do
 LEAST_COUNT = 5  # genes with a smaller total take part in nothing
 NO_MEAN = 1e-4  # a count of zero whose mean is below this says nothing about the dispersion
 PRIOR_COUNT = 2  # added to the counts of a typical library for average log2 CPM
@@ -199,36 +202,63 @@ def edger_tagwise(counts, design, size_factors, *, layer=None):
 def _tabulate(counts, x, sizes, genes):
     """Compute l on the grid, shape (genes, 21); 0 for a gene without a residual degree of freedom."""
     heights = np.zeros((len(genes), len(GRID)))
-    for members, kept, y in _without_empty_samples(counts, x, sizes, genes):
+    for members, kept, y, mean in _without_empty_samples(counts, x, sizes, genes):
         columns = _independent(x[kept])
-        if kept.sum() <= columns.size:
-            continue
-        design = x[kept][:, columns]
-        products = Profile.products_of(design)
-        for point, log2_ratio in enumerate(GRID):
-            phi = 0.1 * 2**log2_ratio
-            mu = np.maximum(_fit(y, design, sizes[kept], phi).mean, 1e-10)
-            profile = Profile(y.T, mu.T, products)
-            heights[members, point] = profile.value(np.full(y.shape[1], np.log(phi))) + xlogy(y, mu).sum(axis=0)
+        if kept.sum() > columns.size:
+            heights[members] = _profile_on_grid(y, x[kept][:, columns], sizes[kept], mean)
     return heights
 
 
+def _profile_on_grid(y, x, sizes, mean):
+    """Compute l of b genes, shape (b, 21), from the means (n, b) at dispersion `FIRST`."""
+    heights = np.empty((y.shape[1], len(GRID)))
+    products = Profile.products_of(x)
+    start = np.linalg.pinv(x) @ np.log(np.maximum(mean, NO_MEAN) / sizes[:, None])
+    middle = int(np.searchsorted(GRID, np.log2(FIRST / 0.1)))
+    for way in (range(middle, len(GRID)), range(middle - 1, -1, -1)):
+        beta = start
+        for point in way:  # each from its neighbour's coefficients
+            phi = 0.1 * 2 ** GRID[point]
+            beta = _climb(y, x, sizes, phi, beta)
+            mu = np.maximum(sizes[:, None] * np.exp(x @ beta), 1e-10)
+            profile = Profile(y.T, mu.T, products)
+            heights[:, point] = profile.value(np.full(y.shape[1], np.log(phi))) + xlogy(y, mu).sum(axis=0)
+    return heights
+
+
+def _climb(y, x, sizes, phi, beta):
+    """Go from coefficients (p, b) near the maximum of the likelihood to it by Newton's method, or begin anew."""
+    model = Model.of(pd.DataFrame(x), sizes, 0.0, 0.0)
+    for _ in range(MOST_STEPS):
+        mu = model.mean(beta)
+        variance = 1 + phi * mu
+        step = model.step(mu * (1 + phi * y) / variance**2, x.T @ ((y - mu) / variance))
+        beta = beta + step
+        near = np.abs(x @ step).max(axis=0) < 1e-5  # the next step would be some 1e-10
+        if near.all():
+            return beta
+    far = ~near
+    beta[:, far] = _fit(y[:, far], x, sizes, phi, tolerance=0.0).coefficients.T
+    return beta
+
+
 def _without_empty_samples(counts, x, sizes, genes):
-    """Yield genes (positions among `genes`), the samples whose mean is not zero in them, and the counts there."""
+    """Yield genes (positions among `genes`), the samples whose mean is not zero in them, the counts and means there."""
     position = np.zeros(len(counts.genes), dtype=int)
     position[genes] = np.arange(len(genes))
     for block, y in gene_blocks(counts.matrix, genes):
-        kept = (_fit(y, x, sizes, 0.05).mean >= NO_MEAN) | (y >= NO_MEAN)
+        mean = _fit(y, x, sizes, FIRST).mean
+        kept = (mean >= NO_MEAN) | (y >= NO_MEAN)
         patterns, which = np.unique(kept, axis=1, return_inverse=True)
         for number, pattern in enumerate(patterns.T):
             members = np.flatnonzero(which.ravel() == number)
-            yield position[block[members]], pattern, y[np.ix_(pattern, members)]
+            yield position[block[members]], pattern, y[np.ix_(pattern, members)], mean[np.ix_(pattern, members)]
 
 
-def _fit(y, x, sizes, dispersions):
+def _fit(y, x, sizes, dispersions, **settings):
     """Fit the plain regression: no ridge, no floor."""
     table = Counts(y, pd.RangeIndex(y.shape[0]), pd.RangeIndex(y.shape[1]))
-    return glm.fit(table, x, sizes, dispersions, ridge=0.0, min_mean=0.0)
+    return glm.fit(table, x, sizes, dispersions, ridge=0.0, min_mean=0.0, **settings)
 
 
 def _independent(x):
@@ -313,7 +343,7 @@ def _average_by_abundance(abundance, heights):
 def _prior_df(counts, x, sizes, genes, trend, abundance):
     """Estimate the d0 of the scaled F distribution of the genes' deviances per degree of freedom (Smyth 2004)."""
     variances, df = np.zeros(len(genes)), np.zeros(len(genes))
-    for members, kept, y in _without_empty_samples(counts, x, sizes, genes):
+    for members, kept, y, _ in _without_empty_samples(counts, x, sizes, genes):
         columns = _independent(x[kept])
         df[members] = kept.sum() - columns.size
         if kept.sum() > columns.size:
