@@ -3,7 +3,7 @@
 from scomics_lite.plots.calibration import fdr_calibration, lfsr_calibration, pvalue_calibration
 from scomics_lite.plots.counts import ma, rle, size_factors, tmm_trims
 from scomics_lite.plots.figures import show_figure, slider
-from scomics_lite.plots.inference import shrinkage
+from scomics_lite.plots.inference import mixture_prior, prior_and_posterior, shrinkage
 from scomics_lite.plots.models import design_matrix, dispersions, mean_variance
 from scomics_lite.plots.results import gene_counts, mean_difference, pvalue_histogram, volcano
 from scomics_lite.plots.style import OKABE_ITO, use_style
@@ -18,6 +18,8 @@ __all__ = [
     "ma",
     "mean_difference",
     "mean_variance",
+    "mixture_prior",
+    "prior_and_posterior",
     "pvalue_calibration",
     "pvalue_histogram",
     "rle",

@@ -54,6 +54,8 @@ def pvalue_calibration(pvalues, *, ax=None):
     [1.0, 2.0]
     """
     methods = {name: _tested(p, name) for name, p in _null_pvalues(pvalues).items()}
+    if not methods:
+        raise InputError("there are no p-values to plot: the dict is empty")
     ax = plt.gca() if ax is None else ax
     ax.axhline(1, color=OKABE_ITO["black"], linestyle="-", linewidth=0.8)
     _draw_band(ax, min(map(len, methods.values())))
