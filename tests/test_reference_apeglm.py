@@ -22,7 +22,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from fixtures.posterior import profile
+from fixtures.posterior import marginals, profile
 from fixtures.published import experiment, fitted, needs_tables, replaced, table
 from scipy import stats
 
@@ -161,3 +161,27 @@ def test_its_scale_of_pickrell_is_that_of_one_gene_without_counts():
     fit = replaced("pickrell")
     assert fit.status[fit.genes.get_loc(wald.index[emptied][0])] == "all zero"
     assert glm.cauchy_scale(fit, fit.design.columns[-1]) * LN2 == pytest.approx(0.0562510, abs=1e-7)
+
+
+# --- not beside apeglm, but beside the posterior ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "share"), [("pasilla", 0.87), ("airway", 0.82), ("pickrell", 0.56)])
+def test_how_careful_false_sign_rates_are(name, share):
+    """Integrate the posterior of every tenth or so gene whose lfsr is between 0.05 and 0.3; see `cauchy_shrinkage`."""
+    fit = replaced(name) if name == "pickrell" else fitted(name)
+    last = fit.design.shape[1] - 1
+    scale = glm.cauchy_scale(fit, fit.design.columns[last]) * LN2
+    ours = glm.cauchy_shrinkage(fit, fit.design.columns[last])
+    genes = np.flatnonzero(ours["lfsr"].between(0.05, 0.3))[::10]
+    error = np.sqrt(fit.contrast_variance(np.eye(last + 1)[last]))[genes]
+    reach, likely = 4 * error + 5 * scale, fit.coefficients[genes, last]
+    ends = np.arcsinh(np.array([np.minimum(0, likely) - reach, np.maximum(0, likely) + reach]) / scale)
+    points = scale * np.sinh(np.linspace(*ends, 161))  # dense near zero
+    y, x = fit.counts.matrix[:, genes].astype(float), fit.design.to_numpy(float)
+    height = marginals(y, x, fit.size_factors, fit.dispersions[genes], last, points, scale)
+    mass = np.exp(height - height.max(axis=0)) * np.sqrt(scale**2 + points**2)
+    mass /= mass.sum(axis=0)
+    signs = np.sign(ours["log2FoldChange"].to_numpy()[genes])
+    wrong = (mass * (points * signs < 0)).sum(axis=0)
+    assert wrong.mean() / ours["lfsr"].to_numpy()[genes].mean() == pytest.approx(share, abs=0.03)
