@@ -249,10 +249,35 @@ def _without_empty_samples(counts, x, sizes, genes):
     for block, y in gene_blocks(counts.matrix, genes):
         mean = _fit(y, x, sizes, FIRST).mean
         kept = (mean >= NO_MEAN) | (y >= NO_MEAN)
-        patterns, which = np.unique(kept, axis=1, return_inverse=True)
-        for number, pattern in enumerate(patterns.T):
-            members = np.flatnonzero(which.ravel() == number)
+        for pattern, members in patterns(kept):
             yield position[block[members]], pattern, y[np.ix_(pattern, members)], mean[np.ix_(pattern, members)]
+
+
+def patterns(kept):
+    """Yield the columns that are different, and which columns are like each.
+
+    Parameters
+    ----------
+    kept : ndarray of bool, shape (n, b)
+
+    Yields
+    ------
+    pattern : ndarray of bool, shape (n,)
+    members : ndarray of int
+        Positions of the columns that are this one.
+
+    Examples
+    --------
+    >>> for pattern, members in patterns(np.array([[True, True, True], [True, False, True]])):
+    ...     print(pattern, members)
+    [ True False] [1]
+    [ True  True] [0 2]
+    """
+    packed = np.ascontiguousarray(np.packbits(kept, axis=0).T)  # so that a column is compared in one go
+    columns = packed.view(np.dtype((np.void, packed.shape[1])))[:, 0]
+    _, first, which = np.unique(columns, return_index=True, return_inverse=True)
+    for number, column in enumerate(first):
+        yield kept[:, column], np.flatnonzero(which == number)
 
 
 def _fit(y, x, sizes, dispersions, **settings):

@@ -25,7 +25,7 @@ from scomics_lite import glm, negative_binomial
 from scomics_lite.blocks import map_blocks
 from scomics_lite.design import contrast as contrast_vector
 from scomics_lite.design import match_design
-from scomics_lite.edger import NO_MEAN, EdgerDispersions, average_log_cpm
+from scomics_lite.edger import NO_MEAN, EdgerDispersions, average_log_cpm, patterns
 from scomics_lite.normalization import effective_library_sizes
 from scomics_lite.validation import Counts, InputError, check_counts, check_size_factors, is_number
 from scomics_lite.variance_prior import SqueezedVariances, squeeze_variances
@@ -279,12 +279,9 @@ def _deviances(regression):
 
 def _residual_df(x, silent):
     """Count the samples that are not silent, (n, b), less the rank of their design, shape (b,)."""
-    df = np.full(silent.shape[1], len(x) - x.shape[1])
-    some = np.flatnonzero(silent.any(axis=0))
-    patterns, which = np.unique(silent[:, some], axis=1, return_inverse=True)
-    for number, pattern in enumerate(patterns.T):
-        rest = x[~pattern]
-        df[some[which.ravel() == number]] = len(rest) - (np.linalg.matrix_rank(rest) if len(rest) else 0)
+    df = np.empty(silent.shape[1])
+    for heard, members in patterns(~silent):
+        df[members] = heard.sum() - (np.linalg.matrix_rank(x[heard]) if heard.any() else 0)
     return df
 
 
