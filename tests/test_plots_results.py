@@ -195,6 +195,18 @@ def test_mean_difference_draws_fold_changes(ax):
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("mean normalized count", "log2 fold change")
 
 
+def test_mean_difference_of_another_column(ax):
+    table = TABLE.assign(shrunken=TABLE["log2FoldChange"] / 2)
+    table.loc["up", "shrunken"] = np.nan
+    plots.mean_difference(table, column="shrunken", ax=ax)
+    other, called = ax.collections
+    np.testing.assert_allclose(points(other), [[50, 0.05], [0.2, 2], [90, 0.25]])
+    np.testing.assert_allclose(points(called), [[30, -0.75], [800, 0.5]])
+    assert ax.get_ylabel() == "shrunken log2 fold change"
+    with pytest.raises(InputError, match="no column 'shrunken'; .*did you mean"):
+        plots.mean_difference(table.rename(columns={"shrunken": "shrunk"}), column="shrunken")
+
+
 def test_large_fold_changes_are_triangles_at_the_edges(ax):
     rng = np.random.default_rng(2)
     change = np.r_[rng.uniform(-1, 1, 1_000), 5, 7, -6]

@@ -170,18 +170,25 @@ def _read_effects(effects, shrunken, standard_errors):
     series = [values for values in columns.values() if isinstance(values, pd.Series)]
     index = series[0].index if series else None
     if any(not values.index.equals(index) for values in series):
-        raise InputError("effects, shrunken and standard_errors name different genes, or in another order; take all")
+        raise InputError(
+            "effects, shrunken and standard_errors are not of the same genes in one order. Bring them into it: "
+            "shrunken.loc[effects.index], standard_errors.loc[effects.index]"
+        )
     try:
         columns = {name: np.asarray(values, dtype=float).ravel() for name, values in columns.items()}
     except (TypeError, ValueError):
         raise InputError("effects, shrunken and standard_errors are numbers, one of each for every gene") from None
-    sizes = {values.size for values in columns.values()}
-    if len(sizes) > 1:
-        raise InputError(f"effects, shrunken and standard_errors have one number a gene; got {sizes}")
+    sizes = [values.size for values in columns.values()]
+    if len(set(sizes)) > 1:
+        raise InputError(
+            "effects, shrunken and standard_errors have one number for each gene; got {}, {} and {}".format(*sizes)
+        )
     genes = pd.DataFrame(columns, index=index)
-    bad = genes.index[genes["error"] <= 0]
-    if len(bad):
-        raise InputError(f"standard errors are positive; gene {bad[0]!r} has {genes.loc[bad[0], 'error']:g}")
+    bad = np.flatnonzero(genes["error"] <= 0)
+    if bad.size:
+        raise InputError(
+            f"standard errors must be positive; gene {genes.index[bad[0]]!r} has {genes['error'].iloc[bad[0]]:g}"
+        )
     shown = genes[np.isfinite(genes).all(axis=1)]
     if shown.empty:
         raise InputError(f"none of the {len(genes):,} genes has an estimate, a shrunken one and a standard error")
