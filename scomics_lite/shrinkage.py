@@ -15,6 +15,7 @@ from scipy import optimize, stats
 from scomics_lite import negative_binomial
 from scomics_lite.blocks import map_blocks
 from scomics_lite.design import contrast as contrast_vector
+from scomics_lite.empirical_bayes import average_rate
 from scomics_lite.irls import Model, uphill
 from scomics_lite.notices import warn
 from scomics_lite.validation import InputError, is_number
@@ -44,6 +45,12 @@ def cauchy_shrinkage(fit, coefficient, *, prior_scale=None, lfc_threshold=0.0, m
     false sign rate and the interval are those of this normal distribution, as in apeglm. It lacks the posterior's skew
     and its second peak, and is careful for genes that counts say little of: where the lfsr is between 0.05 and 0.3, the
     posterior, integrated, leaves the other sign 0.87 of it on average in pasilla, 0.82 in airway and 0.56 in pickrell.
+
+    A sign is all that lfsr and s-value are about. The prior knows no genes without any change, and where such genes
+    exist, they are among those with small values: with 80 % of genes unchanged (simulated, 3 to 10 samples a group), a
+    third to a half of the genes with an s-value below 0.05 were unchanged, while the sign of changed ones was wrong
+    less often than claimed. Rank and draw by these estimates; to say which genes change, use ``padj`` of a test, or
+    `scomics_lite.empirical_bayes.ash`, whose prior has a point mass at zero.
 
     DESeq2's ``lfcShrink(type="apeglm")`` differs in three ways: apeglm climbs from one point near zero and stops
     earlier; it takes the curvature from differences between beta - 0.001 and beta + 0.001, too coarse where S is not
@@ -276,17 +283,9 @@ def _table(fit, peak, spread, threshold):
     """Put the columns together; peak and spread in log2."""
     lfsr = stats.norm.cdf((threshold - np.abs(peak)) / spread)
     reach = stats.norm.isf((1 - LEVEL) / 2) * spread
-    columns = {"log2FoldChange": peak, "lfcSE": spread, "lfsr": lfsr, "svalue": _svalues(lfsr)}
+    columns = {"log2FoldChange": peak, "lfcSE": spread, "lfsr": lfsr, "svalue": average_rate(lfsr)}
     columns |= {"lower": peak - reach, "upper": peak + reach}
     return pd.DataFrame({"baseMean": fit.base_mean, **columns}, index=fit.genes)
-
-
-def _svalues(lfsr):
-    """Give the mean of all false sign rates up to each gene's, NaN where it is."""
-    order = np.argsort(lfsr, kind="stable")  # NaN last
-    svalues = np.empty_like(lfsr)
-    svalues[order] = np.cumsum(lfsr[order]) / np.arange(1, len(lfsr) + 1)
-    return svalues
 
 
 def _one_coefficient(design, coefficient):

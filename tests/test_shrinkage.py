@@ -203,6 +203,19 @@ def test_intervals_hold_the_truth_and_shrinking_brings_estimates_nearer():
         assert wrong[some].mean() < claimed[some].mean() + 3 * np.sqrt(0.25 / some.sum())
 
 
+@pytest.mark.parametrize(("n", "share"), [(6, 0.31), (20, 0.48)])
+def test_unchanged_genes_are_not_what_svalues_are_about(n, share):
+    """The prior has no point mass: see the docstring of `cauchy_shrinkage`."""
+    rng = np.random.default_rng(18)
+    changes = np.where(rng.random(3000) < 0.2, rng.normal(0, LN2, 3000), 0)
+    table = glm.cauchy_shrinkage(two_groups(n, 3000, rng, changes=changes), "treated")
+    listed = table["svalue"] < 0.05
+    assert (changes[listed] == 0).mean() == pytest.approx(share, abs=0.05)
+    wrong = changes * table["log2FoldChange"] < 0
+    some = table["lfsr"].between(0.01, 0.4) & (changes != 0)
+    assert wrong[some].mean() < table["lfsr"][some].mean()
+
+
 # --- the scale --------------------------------------------------------------------------------------------------------
 
 
