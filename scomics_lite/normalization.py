@@ -21,7 +21,14 @@ from scipy import sparse
 
 from scomics_lite.notices import warn
 from scomics_lite.trimmed_means import m_a_variance, tmm_factor, tmmwsp_factor, untrimmed
-from scomics_lite.validation import CountsError, InputError, check_counts, check_size_factors, did_you_mean
+from scomics_lite.validation import (
+    CountsError,
+    InputError,
+    check_counts,
+    check_size_factors,
+    did_you_mean,
+    is_number,
+)
 
 METHODS = ("total", "median_of_ratios", "poscounts", "upper_quartile", "rle", "tmm", "tmmwsp")
 
@@ -211,6 +218,52 @@ def normalize(counts, size_factors, *, layer=None):
     if isinstance(counts, pd.DataFrame):
         return pd.DataFrame(normalized, index=checked.samples, columns=checked.genes)
     return normalized
+
+
+def log_cpm(counts, size_factors=None, *, prior_count=2, layer=None):
+    """Compute log2 counts per million, a few counts added, as edgeR's ``cpm(y, log=TRUE)``.
+
+        log2(10^6 (Y_ig + a_i) / (L_i + 2 a_i)),   a_i = prior_count L_i / mean of the L_j
+
+    with effective library sizes L (`effective_library_sizes`). What is added keeps zeros finite, and is proportional to
+    L so that a gene without counts has the same value in all samples.
+
+    Parameters
+    ----------
+    counts : array_like, sparse, DataFrame or AnnData, shape (n, g)
+        Raw counts. The result is dense whatever they are: 8 n g bytes.
+    size_factors : array_like, shape (n,), optional
+        Positive, on any scale; the library sizes when not given. For edgeR's numbers
+        ``normalization.size_factors(counts, "tmm")``.
+    prior_count : float
+        Counts added to a typical library; edgeR's 2. More of them draw the fold changes of small counts together.
+    layer : str, optional
+        Layer of an AnnData that holds the counts.
+
+    Returns
+    -------
+    ndarray or DataFrame, shape (n, g)
+        A DataFrame for a DataFrame, an array otherwise.
+
+    Examples
+    --------
+    >>> log_cpm([[10, 90], [0, 100]]).round(2)
+    array([[16.82, 19.75],
+           [14.23, 19.9 ]])
+    """
+    checked = check_counts(counts, layer=layer, min_samples=1)
+    if not (is_number(prior_count) and prior_count > 0):
+        raise InputError(f"prior_count must be above 0, for zeros have no logarithm; got {prior_count!r}")
+    sizes = checked.library_sizes
+    if size_factors is not None:
+        sizes = effective_library_sizes(check_size_factors(size_factors, checked.samples), sizes)
+    added = prior_count * sizes / sizes.mean()
+    matrix = checked.matrix
+    values = matrix.toarray().astype(float, copy=False) if sparse.issparse(matrix) else matrix.astype(float)
+    values += added[:, None]
+    values *= (1e6 / (sizes + 2 * added))[:, None]
+    np.log2(values, out=values)
+    return pd.DataFrame(values, checked.samples, checked.genes) if isinstance(counts, pd.DataFrame) else values
 
 
 def m_and_a(counts, sample, reference, *, logratio_trim=0.3, sum_trim=0.05, layer=None):

@@ -161,6 +161,24 @@ def is_number(value):
     return isinstance(value, Real) and bool(np.isfinite(value))
 
 
+def check_threshold(lfc_threshold):
+    """Check the size that fold changes are tested against.
+
+    Parameters
+    ----------
+    lfc_threshold : float
+        In log2, not negative.
+
+    Examples
+    --------
+    >>> check_threshold(-1)
+    Traceback (most recent call last):
+    scomics_lite.validation.InputError: lfc_threshold is a size in log2, 0 or more; got -1
+    """
+    if not (is_number(lfc_threshold) and lfc_threshold >= 0):
+        raise InputError(f"lfc_threshold is a size in log2, 0 or more; got {lfc_threshold!r}")
+
+
 def no_labels(column):
     """List the values of a column that are neither labels nor numbers, such as lists.
 

@@ -19,22 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
-from scipy.special import (
-    betainc,
-    betaincinv,
-    betaln,
-    digamma,
-    gammainc,
-    gammaincc,
-    gammainccinv,
-    gammaincinv,
-    gammaln,
-    hyp2f1,
-    polygamma,
-)
+from scipy.special import digamma, polygamma
 from scipy.stats import rankdata, trim_mean
 from statsmodels.nonparametric.smoothers_lowess import lowess
 
+from scomics_lite import f_distribution
 from scomics_lite.notices import warn
 from scomics_lite.validation import InputError, check_order
 
@@ -42,7 +31,6 @@ SMALLEST_VARIANCE = 1e-5  # of the median; a variance of zero has no logarithm
 SMALLEST_ROBUST = 1e-12  # the same where tails are cut off anyway
 TAILS = (0.05, 0.1)  # shares of log variances cut off below and above (Phipson et al. 2016)
 SPAN = 0.4  # share of the genes that the robust trend looks at around each
-TINY = 1e-290  # probabilities below are too small for a float, or nearly
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(128)
 
 
@@ -274,8 +262,9 @@ def robust_curve(x, y, span):
     """Smooth y over x by local lines that outliers do not bend (Cleveland 1979), as R's ``lowess`` does.
 
     Fitted with tricube weights, then thrice again with less weight for points far from the curve, at points a hundredth
-    of the range apart, with straight lines between. (R leaves out the outermost thousandth of each neighbourhood, whose
-    weights are below 3e-8: the two agree to some 1e-9.)
+    of the range apart, with straight lines between. R rounds weights within a thousandth of their ends, and fits no
+    slope where a point is almost alone; here both are computed as they are. The two agree to some 1e-9, at an end far
+    from all other points to 1e-6.
 
     Parameters
     ----------
@@ -310,10 +299,12 @@ def _with_equal_df(s2, df, scale, prior_df):
     if not fewer.any():
         return s2, most
     scale = np.broadcast_to(scale, s2.shape)[fewer]
-    f = s2[fewer] / scale
-    upper, lower = (np.maximum(tail, TINY) for tail in _f_tails(f, df[fewer], prior_df))
+    upper, lower = f_distribution.tails(s2[fewer] / scale, df[fewer], prior_df)
+    equal = f_distribution.quantile(lower, most, prior_df)
+    right = upper < lower
+    equal[right] = f_distribution.upper_quantile(upper[right], most, prior_df)
     s2 = s2.copy()
-    s2[fewer] = scale * np.where(upper < lower, _f_upper(upper, most, prior_df), _f_lower(lower, most, prior_df))
+    s2[fewer] = scale * equal
     return s2, most
 
 
@@ -342,11 +333,11 @@ def _cut_moments(df, prior_df):
 
     By Gauss-Legendre quadrature over F / (1 + F) between the quantiles.
     """
-    ends = _f_lower(np.array([TAILS[0], 1 - TAILS[1]]), df, prior_df)
+    ends = f_distribution.quantile(np.array([TAILS[0], 1 - TAILS[1]]), df, prior_df)
     low, high = ends / (1 + ends)
     share = low + (high - low) * (NODES + 1) / 2
     f = share / (1 - share)
-    mass = (high - low) * WEIGHTS / 2 * _f_density(f, df, prior_df) / (1 - share) ** 2
+    mass = (high - low) * WEIGHTS / 2 * f_distribution.density(f, df, prior_df) / (1 - share) ** 2
     mean = mass @ np.log(f) + np.log(ends) @ TAILS
     return mean, mass @ (np.log(f) - mean) ** 2 + (np.log(ends) - mean) ** 2 @ TAILS
 
@@ -354,7 +345,7 @@ def _cut_moments(df, prior_df):
 def _gene_df(f, df, prior_df):
     """Lower d0 for genes whose F is larger than the largest of so many should be, shape (u,)."""
     genes = len(f)
-    log_tail = _log_upper_tail(f, df, prior_df)
+    log_tail = f_distribution.log_upper_tail(f, df, prior_df)
     log_regular = np.minimum(log_tail - np.log((genes - rankdata(f) + 0.5) / genes), 0)
     if not (log_regular < 0).any():
         return np.full(genes, prior_df)
@@ -365,70 +356,13 @@ def _gene_df(f, df, prior_df):
         own[order] = np.maximum.accumulate(own[order])
         return own
     least = np.log(0.5) / log_tail.min() * prior_df  # where the most extreme gene is about the median ...
-    least *= np.log(0.5) / _log_upper_tail(f.max(keepdims=True), df, least)[0]  # ... and closer
+    least *= np.log(0.5) / f_distribution.log_upper_tail(f.max(keepdims=True), df, least)[0]  # ... and closer
     own = (regular * prior_df - np.expm1(log_regular) * least)[order]
     means = np.cumsum(own) / np.arange(1, genes + 1)
     own[: means.argmin() + 1] = means.min()
     result = np.empty(genes)
     result[order] = np.maximum.accumulate(own)  # a more extreme gene borrows no more than a less extreme one
     return result
-
-
-# --- the F distribution, with d0 = infinity too -----------------------------------------------------------------------
-
-
-def _f_density(f, df, prior_df):
-    half = df / 2
-    if np.isinf(prior_df):
-        return np.exp(half * np.log(half) + (half - 1) * np.log(f) - half * f - gammaln(half))
-    ratio, other = df / prior_df, prior_df / 2
-    kernel = half * np.log(ratio) + (half - 1) * np.log(f) - (half + other) * np.log1p(ratio * f)
-    return np.exp(kernel - betaln(half, other))
-
-
-def _f_tails(f, df, prior_df):
-    """Upper and lower tail probabilities."""
-    half, other = df / 2, prior_df / 2
-    if np.isinf(prior_df):
-        return gammaincc(half, half * f), gammainc(half, half * f)
-    share = prior_df / (prior_df + df * f)
-    return betainc(other, half, share), betainc(half, other, 1 - share)
-
-
-def _f_lower(p, df, prior_df):
-    """Quantiles of lower tail probabilities."""
-    half, other = df / 2, prior_df / 2
-    if np.isinf(prior_df):
-        return gammaincinv(half, p) / half
-    share = betaincinv(half, other, p)
-    return share / (1 - share) * prior_df / df
-
-
-def _f_upper(p, df, prior_df):
-    """Quantiles of upper tail probabilities, exact for small ones."""
-    half, other = df / 2, prior_df / 2
-    if np.isinf(prior_df):
-        return gammainccinv(half, p) / half
-    share = betaincinv(other, half, p)
-    return (1 - share) / share * prior_df / df
-
-
-def _log_upper_tail(f, df, prior_df):
-    """Logarithms of upper tail probabilities, also of those too small for a float (finite d0 only).
-
-    Those by the first term of the incomplete beta function times its series (DLMF 8.17.8).
-    """
-    upper = _f_tails(f, df, prior_df)[0]
-    with np.errstate(divide="ignore"):
-        log_tail = np.log(upper)
-    if np.isinf(prior_df):
-        return log_tail
-    a, b = prior_df / 2, df / 2
-    share = prior_df / (prior_df + df * f)
-    far = upper < TINY
-    x = share[far]
-    log_tail[far] = a * np.log(x) + b * np.log1p(-x) - np.log(a) - betaln(a, b) + np.log(hyp2f1(a + b, 1, a + 1, x))
-    return log_tail
 
 
 # --- checking ---------------------------------------------------------------------------------------------------------

@@ -236,26 +236,6 @@ def test_moments_of_a_cut_off_fisher_z_distribution(df, prior_df):
     assert variance == pytest.approx(z.var(), rel=1e-6)
 
 
-@pytest.mark.parametrize("prior_df", [3.5, 1000.0])
-def test_tails_of_the_f_distribution(prior_df):
-    f = np.array([0.1, 1.0, 8.0, 60.0])
-    upper, lower = variance_prior._f_tails(f, 4, prior_df)
-    np.testing.assert_allclose(upper, stats.f.sf(f, 4, prior_df), rtol=1e-10)
-    np.testing.assert_allclose(lower, stats.f.cdf(f, 4, prior_df), rtol=1e-10)
-    np.testing.assert_allclose(variance_prior._f_upper(upper, 4, prior_df), f, rtol=1e-9)
-    np.testing.assert_allclose(variance_prior._f_lower(lower[:2], 4, prior_df), f[:2], rtol=1e-9)
-    np.testing.assert_allclose(variance_prior._log_upper_tail(f, 4, prior_df), stats.f.logsf(f, 4, prior_df))
-
-
-def test_logarithms_of_tails_that_are_no_floats():
-    # log I_x(a, 1) = a log x; for b = 2: I_x(a, 2) = x^a (1 + a (1 - x)).
-    f, prior_df = np.array([50.0, 5e4]), 1000.0
-    for df, polynomial in ((2, lambda x: 1), (4, lambda x: 1 + 500 * (1 - x))):
-        x = prior_df / (prior_df + df * f)
-        expected = 500 * np.log(x) + np.log(polynomial(x))
-        np.testing.assert_allclose(variance_prior._log_upper_tail(f, df, prior_df), expected, rtol=1e-10)
-
-
 def test_unequal_degrees_of_freedom_under_an_infinite_prior():
     rng = np.random.default_rng(4)
     df = rng.integers(3, 9, 1000)
