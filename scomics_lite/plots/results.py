@@ -17,6 +17,7 @@ from scomics_lite.validation import InputError, check_counts, check_size_factors
 PSEUDO_COUNT = 0.5  # DESeq2's in plotCounts: a zero stays on a logarithmic axis, next to a one
 GOLDEN = (np.sqrt(5) - 1) / 2  # its multiples modulo 1 fill an interval evenly, however many there are
 ROOM = 1.3  # of the height of the points: the axes', which have the legend above the points
+TEST = "scomics_lite.differential.test"
 SHOWN_QUANTILE = 0.99  # of fold changes: the few larger ones would flatten the rest
 
 
@@ -92,7 +93,8 @@ def mean_difference(table, *, column="log2FoldChange", alpha=0.1, ax=None):
     >>> mean_difference(genes, ax=plt.figure().add_subplot()).get_xscale()
     'log'
     """
-    _check_table(table, ["baseMean", column, "padj"], alpha)
+    _check_table(table, ["baseMean", "padj"], alpha)
+    check_columns(table, [column], TEST + "(..., shrink='ash')" * (column == "shrunken"))
     table = _genes_where(table, table[column].notna() & (table["baseMean"] > 0))
     ax = plt.gca() if ax is None else ax
     change = table[column].to_numpy(float)
@@ -297,7 +299,7 @@ def _check_table(table, columns, alpha):
         raise InputError(f"alpha is a false discovery rate between 0 and 1; got {alpha}")
 
 
-def check_columns(table, columns, source="scomics_lite.differential.test"):
+def check_columns(table, columns, source=TEST):
     """Refuse what is no table with these columns, and say which function gives one."""
     if not isinstance(table, pd.DataFrame):
         raise InputError(f"this plots the table of {source}; got {type(table).__name__}")
