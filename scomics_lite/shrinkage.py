@@ -91,7 +91,7 @@ def cauchy_shrinkage(fit, coefficient, *, prior_scale=None, lfc_threshold=0.0, m
     0            1.88   0.35  0.00
     1           -0.10   0.24  0.33
     """
-    column, sign = _one_coefficient(fit.design, coefficient)
+    column, sign = one_coefficient(fit.design, coefficient)
     _check_sizes(prior_scale, lfc_threshold)
     if prior_scale is None:
         prior_scale = cauchy_scale(fit, coefficient)
@@ -142,7 +142,7 @@ def cauchy_scale(fit, coefficient):
     >>> round(cauchy_scale(fit, "B"), 2)
     0.64
     """
-    column, _ = _one_coefficient(fit.design, coefficient)
+    column, _ = one_coefficient(fit.design, coefficient)
     genes = fit.converged
     if genes.sum() < FEWEST_GENES:
         raise InputError(
@@ -163,6 +163,52 @@ def cauchy_scale(fit, coefficient):
     else:
         a = optimize.brentq(slope, least, most, xtol=1e-14)
     return float(np.sqrt(a) / np.log(2))
+
+
+def one_coefficient(design, coefficient):
+    """Find the coefficient that is to be shrunk, and refuse what is not one difference.
+
+    Parameters
+    ----------
+    design : DataFrame, shape (n, p)
+    coefficient : str, tuple or array_like, shape (p,)
+        As for `cauchy_shrinkage`.
+
+    Returns
+    -------
+    column : int
+        Its place in the design.
+    sign : float
+        1, or -1 where the contrast asks the other way round.
+
+    Examples
+    --------
+    >>> design = pd.DataFrame({"Intercept": 1.0, "low": [0, 0, 1, 0, 0], "high": [0, 0, 0, 1, 1]})
+    >>> one_coefficient(design, "-high")
+    (2, -1.0)
+    >>> one_coefficient(design, "high - low")
+    Traceback (most recent call last):
+    scomics_lite.validation.InputError: the prior is for one coefficient, and 'high - low' is -1 low +1 high. Make the \
+level compared with the reference level of its factor and fit again, so that the comparison is one coefficient; or \
+shrink the estimates of the contrast by scomics_lite.empirical_bayes.ash
+    """
+    c = contrast_vector(design, coefficient)
+    columns = np.flatnonzero(c)
+    if len(columns) > 1 or abs(c[columns[0]]) != 1:
+        terms = " ".join(f"{c[j]:+g} {design.columns[j]}" for j in columns)
+        raise InputError(
+            f"the prior is for one coefficient, and {coefficient!r} is {terms}. Make the level compared with the "
+            "reference level of its factor and fit again, so that the comparison is one coefficient; or shrink the "
+            "estimates of the contrast by scomics_lite.empirical_bayes.ash"
+        )
+    column = int(columns[0])
+    x = np.delete(design.to_numpy(float), column, axis=1)
+    if np.linalg.matrix_rank(np.column_stack([x, np.ones(len(x))])) > x.shape[1]:
+        raise InputError(
+            f"coefficient {design.columns[column]!r} is a level of expression, or its design has no intercept: only "
+            "differences can be expected near zero. Fit a design with an intercept and choose another coefficient"
+        )
+    return column, float(c[column])
 
 
 # --- the posterior of a block of genes --------------------------------------------------------------------------------
@@ -276,7 +322,7 @@ def _height(model, prior, y, phi, beta):
     return prior.height(beta) - negative_binomial.deviance(y, model.mean(beta), phi).sum(axis=0) / 2
 
 
-# --- tables and checks ------------------------------------------------------------------------------------------------
+# --- table and checks ------------------------------------------------------------------------------------------------
 
 
 def _table(fit, peak, spread, threshold):
@@ -286,27 +332,6 @@ def _table(fit, peak, spread, threshold):
     columns = {"log2FoldChange": peak, "lfcSE": spread, "lfsr": lfsr, "svalue": average_rate(lfsr)}
     columns |= {"lower": peak - reach, "upper": peak + reach}
     return pd.DataFrame({"baseMean": fit.base_mean, **columns}, index=fit.genes)
-
-
-def _one_coefficient(design, coefficient):
-    """Find the column that a coefficient or contrast is, and its sign."""
-    c = contrast_vector(design, coefficient)
-    columns = np.flatnonzero(c)
-    if len(columns) > 1 or abs(c[columns[0]]) != 1:
-        terms = " ".join(f"{c[j]:+g} {design.columns[j]}" for j in columns)
-        raise InputError(
-            f"the prior is for one coefficient, and {coefficient!r} is {terms}. Make the level compared with the "
-            "reference level of its factor and fit again, so that the comparison is one coefficient; or shrink the "
-            "estimates of the contrast by scomics_lite.empirical_bayes.ash"
-        )
-    column = int(columns[0])
-    x = np.delete(design.to_numpy(float), column, axis=1)
-    if np.linalg.matrix_rank(np.column_stack([x, np.ones(len(x))])) > x.shape[1]:
-        raise InputError(
-            f"coefficient {design.columns[column]!r} is a level of expression, or its design has no intercept: only "
-            "differences can be expected near zero. Fit a design with an intercept and choose another coefficient"
-        )
-    return column, c[column]
 
 
 def _check_sizes(prior_scale, lfc_threshold):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fixtures.posterior import profile, profiles
-from scipy import optimize, stats
+from scipy import optimize, sparse, stats
 
 from scomics_lite import blocks, glm, shrinkage, simulate
 from scomics_lite.design import design_matrix
@@ -256,7 +256,7 @@ def test_the_learned_scale_is_the_default():
 # --- invariances ------------------------------------------------------------------------------------------------------
 
 
-def test_blocks_and_maps_change_nothing(monkeypatch):
+def test_blocks_maps_and_sparse_counts_change_nothing(monkeypatch):
     fit, _ = cauchy_fit(13)
     whole = glm.cauchy_shrinkage(fit, "treated")
     monkeypatch.setattr(blocks, "BLOCK", 6 * 37)
@@ -268,6 +268,8 @@ def test_blocks_and_maps_change_nothing(monkeypatch):
 
     pd.testing.assert_frame_equal(glm.cauchy_shrinkage(fit, "treated", map=spread), whole, rtol=1e-9)
     assert used
+    thin = glm.fit(sparse.csr_matrix(fit.counts.matrix), fit.design, fit.size_factors, fit.dispersions)
+    pd.testing.assert_frame_equal(glm.cauchy_shrinkage(thin, "treated"), whole, rtol=1e-9)
 
 
 def test_orders_of_genes_and_samples_change_nothing():
