@@ -269,6 +269,10 @@ def test_tables_that_are_none(name):
         plot(table.assign(**{observed: np.nan}))
     with pytest.raises(InputError, match="none of the table's 0 rows"):
         plot(table.iloc[:0])
+    with pytest.raises(InputError, match=r"2 of the table's \d rows name no method"):
+        plot(table.assign(method=[None, None, *table["method"][2:]]))
+    with pytest.raises(InputError, match=f"'{observed}_se' holds rates between 0 and 1; these reach from -1 to -1"):
+        plot(table.assign(**{f"{observed}_se": -1.0}))
     with pytest.raises(InputError, match=f"'{observed}' holds rates between 0 and 1; these reach from 8 to 8"):
         plot(table.assign(**{observed: 8.0}))
     assert not plt.get_fignums()

@@ -176,7 +176,7 @@ def test_shrinkage_refuses_what_does_not_belong_together():
         plots.shrinkage(effect, shrunken, error, label=-1)
     with pytest.raises(InputError, match=r"effects, shrunken and standard_errors are not of the same genes.*\.loc\["):
         plots.shrinkage(effect, shrunken[::-1], error)
-    with pytest.raises(InputError, match="one number for each gene; got 6, 5 and 6"):
+    with pytest.raises(InputError, match=r"one number for each gene; got shapes \(6,\), \(5,\) and \(6,\)"):
         plots.shrinkage(effect, shrunken.to_numpy()[:5], error)
     with pytest.raises(InputError, match="are numbers, one of each for every gene"):
         plots.shrinkage(["a", "b"], [1, 2], [1, 2])

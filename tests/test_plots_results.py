@@ -78,6 +78,40 @@ def test_a_table_without_a_column(name):
         PLOTS[name](TABLE.to_numpy())
 
 
+@pytest.mark.parametrize("name", PLOTS)
+def test_a_table_that_holds_something_else(name):
+    text = TABLE.astype(object)
+    text.loc["down", "log2FoldChange"] = "n.d."
+    with pytest.raises(InputError, match=r"column 'log2FoldChange' of the table holds 'n\.d\.' in row 'down'"):
+        PLOTS[name](text)
+    with pytest.raises(InputError, match="the table has more than one column 'log2FoldChange'; drop the others"):
+        PLOTS[name](pd.concat([TABLE, TABLE[["log2FoldChange"]]], axis=1))
+    assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize("name", PLOTS)
+@pytest.mark.parametrize("dtype", [object, "Float64", "float32"])
+def test_numbers_of_any_type(name, dtype, ax):
+    PLOTS[name](TABLE.astype(dtype), ax=ax)
+    PLOTS[name](TABLE, ax=(expected := plt.figure().add_subplot()))
+    assert legend(ax) == legend(expected)
+    for drawn, collection in zip(ax.collections, expected.collections, strict=True):
+        np.testing.assert_allclose(points(drawn), points(collection), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_infinite_fold_changes_have_no_place(name, ax):
+    PLOTS[name](TABLE.replace({"log2FoldChange": {2.0: np.inf}}), ax=ax)
+    assert legend(ax)[1] == "2 genes with padj < 0.1"
+    ax.figure.draw_without_rendering()
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_genes_of_one_name(name, ax):
+    PLOTS[name](TABLE.set_axis(["twin"] * len(TABLE)), ax=ax)
+    assert legend(ax)[1] == "3 genes with padj < 0.1"
+
+
 @pytest.mark.parametrize("alpha", [0, 1, -0.1, 5, np.nan])
 @pytest.mark.parametrize("name", PLOTS)
 def test_alpha_is_a_rate(name, alpha):
@@ -203,8 +237,12 @@ def test_mean_difference_of_another_column(ax):
     np.testing.assert_allclose(points(other), [[50, 0.05], [0.2, 2], [90, 0.25]])
     np.testing.assert_allclose(points(called), [[30, -0.75], [800, 0.5]])
     assert ax.get_ylabel() == "shrunken log2 fold change"
+    plots.mean_difference(table.drop(index="up"), ax=(estimates := plt.figure().add_subplot()))
+    assert ax.get_ylim() == estimates.get_ylim()  # the two compare at a glance
     with pytest.raises(InputError, match=r"no column 'shrunken'; .*test\(\.\.\., shrink='ash'\) gives one that has"):
         plots.mean_difference(table.rename(columns={"shrunken": "shrunk"}), column="shrunken")
+    with pytest.raises(InputError, match="a column is called by its name; got None"):
+        plots.mean_difference(table, column=None)
 
 
 def test_large_fold_changes_are_triangles_at_the_edges(ax):

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.ticker import FixedLocator
 from scipy import stats
 
-from scomics_lite.plots.results import check_columns, check_pvalues
+from scomics_lite.plots.results import check_column, check_pvalues, read_columns
 from scomics_lite.plots.style import MARKERS, OKABE_ITO, plain_number, plain_ticks
 from scomics_lite.validation import InputError
 
@@ -100,7 +100,7 @@ def fdr_calibration(table, *, ax=None):
     >>> fdr_calibration(table, ax=plt.figure().add_subplot()).get_xlabel()
     'false discovery rate claimed'
     """
-    table = _check_rates(table, "false_discoveries", "level", "fdr", "fdr_se")
+    table = _read_rates(table, "false_discoveries", "level", "fdr", "fdr_se")
     ax = plt.gca() if ax is None else ax
     _draw_rates(ax, table, "level", "fdr", "fdr_se", apart=0.02)
     ax.set(xlabel="false discovery rate claimed", ylabel="false discoveries among the calls")
@@ -132,11 +132,24 @@ def lfsr_calibration(table, *, ax=None):
     >>> lfsr_calibration(table, ax=plt.figure().add_subplot()).get_xlabel()
     'local false sign rate claimed (mean of the bin)'
     """
-    table = _check_rates(table, "sign_errors", "claimed", "observed", "observed_se")
+    table = _read_rates(table, "sign_errors", "claimed", "observed", "observed_se")
     ax = plt.gca() if ax is None else ax
     _draw_rates(ax, table, "claimed", "observed", "observed_se")
     ax.set(xlabel="local false sign rate claimed (mean of the bin)", ylabel="share of wrong signs")
     return ax
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def _read_by_method(table, columns, function):
+    """Give columns of numbers of a table of `scomics_lite.calibration`, and the method of each row."""
+    source = f"scomics_lite.calibration.{function}"
+    numbers = read_columns(table, columns, source)
+    check_column(table, "method", source)
+    if table["method"].isna().any():
+        raise InputError(f"{table['method'].isna().sum():,} of the table's {len(table):,} rows name no method")
+    return numbers.assign(method=table["method"])
 
 
 # --- p-values ---------------------------------------------------------------------------------------------------------
@@ -145,8 +158,8 @@ def lfsr_calibration(table, *, ax=None):
 def _null_pvalues(pvalues):
     """Give the p-values of genes that do not differ, by method."""
     if isinstance(pvalues, pd.DataFrame):
-        check_columns(pvalues, ["method", "truth", "pvalue"], "scomics_lite.calibration.study")
-        null = pvalues[pvalues["truth"] == 0]
+        table = _read_by_method(pvalues, ["truth", "pvalue"], "study")
+        null = table[table["truth"] == 0]
         if null.empty:
             raise InputError("no gene of the table has truth 0, so there is no null p-value to plot")
         return dict(iter(null.groupby("method", observed=True, sort=False)["pvalue"]))
@@ -190,18 +203,18 @@ def _say_what_sides_mean(ax):
 # --- rates ------------------------------------------------------------------------------------------------------------
 
 
-def _check_rates(table, function, *columns):
-    """Check a table of `scomics_lite.calibration`, and give its rows that have a rate."""
-    source = f"scomics_lite.calibration.{function}"
-    check_columns(table, ["method", *columns], source)
-    claimed, observed, _ = columns
-    shown = table[table[claimed].notna() & table[observed].notna()]
+def _read_rates(table, function, claimed, observed, error):
+    """Give the rows of a table of `scomics_lite.calibration` that have both rates, or say what is wrong with them."""
+    numbers = _read_by_method(table, [claimed, observed, error], function)
+    shown = numbers[numbers[claimed].notna() & numbers[observed].notna()]
     if shown.empty:
         raise InputError(f"none of the table's {len(table):,} rows has a number in {claimed!r} and {observed!r}")
-    for column in (claimed, observed):
-        if not shown[column].between(0, 1).all():
-            low, high = shown[column].min(), shown[column].max()
-            raise InputError(f"{column!r} holds rates between 0 and 1; these reach from {low:.3g} to {high:.3g}")
+    for column in (claimed, observed, error):
+        rates = shown[column].dropna()
+        if not rates.between(0, 1).all():
+            raise InputError(
+                f"{column!r} holds rates between 0 and 1; these reach from {rates.min():.3g} to {rates.max():.3g}"
+            )
     return shown
 
 

@@ -175,13 +175,15 @@ def _read_effects(effects, shrunken, standard_errors):
             "shrunken.loc[effects.index], standard_errors.loc[effects.index]"
         )
     try:
-        columns = {name: np.asarray(values, dtype=float).ravel() for name, values in columns.items()}
+        columns = {name: np.asarray(values, dtype=float) for name, values in columns.items()}
     except (TypeError, ValueError):
         raise InputError("effects, shrunken and standard_errors are numbers, one of each for every gene") from None
-    sizes = [values.size for values in columns.values()]
-    if len(set(sizes)) > 1:
+    shapes = [values.shape for values in columns.values()]
+    if len(set(shapes)) > 1 or len(shapes[0]) != 1:
         raise InputError(
-            "effects, shrunken and standard_errors have one number for each gene; got {}, {} and {}".format(*sizes)
+            "effects, shrunken and standard_errors have one number for each gene; got shapes {}, {} and {}".format(
+                *shapes
+            )
         )
     genes = pd.DataFrame(columns, index=index)
     bad = np.flatnonzero(genes["error"] <= 0)

@@ -49,15 +49,15 @@ def volcano(table, *, alpha=0.1, label=0, ax=None):
     >>> [text.get_text() for text in ax.texts]
     ['b']
     """
-    _check_table(table, ["log2FoldChange", "pvalue", "padj"], alpha)
+    table = _read_table(table, ["log2FoldChange", "pvalue", "padj"], alpha)
     check_pvalues(table["pvalue"])
     check_label(label)
-    table = _genes_where(table, table["log2FoldChange"].notna() & table["pvalue"].notna())
+    table = _genes_where(table, np.isfinite(table["log2FoldChange"]) & table["pvalue"].notna())
     ax = plt.gca() if ax is None else ax
     with np.errstate(divide="ignore"):
-        height = -np.log10(table["pvalue"].to_numpy(float))
+        height = -np.log10(table["pvalue"].to_numpy())
     top = max(height[np.isfinite(height)].max(initial=0), 1)
-    x = table["log2FoldChange"].to_numpy(float)
+    x = table["log2FoldChange"].to_numpy()
     _draw_genes(ax, x, height, (table["padj"] < alpha).to_numpy(), alpha, (0, top), "with p = 0")
     ax.set(ylim=(-0.03 * top, ROOM * top), xlabel="log2 fold change", ylabel="−log10 p-value")
     ax.legend(loc="upper right", markerscale=2)  # in the room above the edge
@@ -69,15 +69,16 @@ def volcano(table, *, alpha=0.1, label=0, ax=None):
 def mean_difference(table, *, column="log2FoldChange", alpha=0.1, ax=None):
     """Plot log2 fold changes against mean counts (an MA plot); genes with padj < alpha stand out.
 
-    The axis ends a tenth beyond the size that 99 % of the fold changes keep below; the others are triangles at its
-    edges. Genes without a count or a fold change are left out.
+    The axis ends a tenth beyond the size that 99 % of ``log2FoldChange`` keep below, whichever column is drawn, so that
+    shrunken fold changes compare with estimates at a glance; those beyond are triangles at its edges. Genes without a
+    count or a fold change are left out.
 
     Parameters
     ----------
     table : DataFrame
-        With columns ``baseMean``, ``padj`` and the fold changes, from `scomics_lite.differential.test`.
+        With columns ``baseMean``, ``log2FoldChange`` and ``padj``, from `scomics_lite.differential.test`.
     column : str
-        Which fold changes: ``"shrunken"`` are those of a test with ``shrink=``.
+        Which fold changes to draw: ``"shrunken"`` are those of a test with ``shrink=``.
     alpha : float
         False discovery rate.
     ax : matplotlib.axes.Axes, optional
@@ -93,14 +94,16 @@ def mean_difference(table, *, column="log2FoldChange", alpha=0.1, ax=None):
     >>> mean_difference(genes, ax=plt.figure().add_subplot()).get_xscale()
     'log'
     """
-    _check_table(table, ["baseMean", "padj"], alpha)
-    check_columns(table, [column], TEST + "(..., shrink='ash')" * (column == "shrunken"))
-    table = _genes_where(table, table[column].notna() & (table["baseMean"] > 0))
+    source = TEST + "(..., shrink='ash')" * (column == "shrunken")
+    drawn = read_columns(table, [column], source)[column]
+    table = _read_table(table, ["baseMean", "log2FoldChange", "padj"], alpha).assign(drawn=drawn)
+    is_finite = np.isfinite(table[["log2FoldChange", "drawn"]]).all(axis=1)
+    table = _genes_where(table, is_finite & (table["baseMean"] > 0))
     ax = plt.gca() if ax is None else ax
-    change = table[column].to_numpy(float)
-    edge = 1.1 * np.quantile(np.abs(change), SHOWN_QUANTILE) or 1.0
+    change = table["drawn"].to_numpy()
+    edge = 1.1 * table["log2FoldChange"].abs().quantile(SHOWN_QUANTILE) or 1.0
     called = (table["padj"] < alpha).to_numpy()
-    _draw_genes(ax, table["baseMean"].to_numpy(float), change, called, alpha, (-edge, edge), f"beyond ±{edge:.2g}")
+    _draw_genes(ax, table["baseMean"].to_numpy(), change, called, alpha, (-edge, edge), f"beyond ±{edge:.2g}")
     ax.axhline(0, color=OKABE_ITO["black"], linestyle="-", linewidth=0.8)
     ax.set(
         xscale="log",
@@ -136,8 +139,7 @@ def pvalue_histogram(pvalues, *, bins=40, ax=None):
     'genes'
     """
     if isinstance(pvalues, pd.DataFrame):
-        check_columns(pvalues, ["pvalue"])
-        pvalues = pvalues["pvalue"]
+        pvalues = read_columns(pvalues, ["pvalue"])["pvalue"]
     if not (isinstance(bins, int | np.integer) and bins >= 1):
         raise InputError(f"bins is how many bins to draw between 0 and 1, 1 or more; got {bins!r}")
     p = np.asarray(pvalues, dtype=float).ravel()
@@ -293,21 +295,43 @@ def _spread_sideways(codes):
 # --- checking ---------------------------------------------------------------------------------------------------------
 
 
-def _check_table(table, columns, alpha):
-    check_columns(table, columns)
+def _read_table(table, columns, alpha):
+    """Give the numbers of a test's table, once these and alpha are in order."""
+    numbers = read_columns(table, columns)
     if not 0 < alpha < 1:
         raise InputError(f"alpha is a false discovery rate between 0 and 1; got {alpha}")
+    return numbers
 
 
-def check_columns(table, columns, source=TEST):
-    """Refuse what is no table with these columns, and say which function gives one."""
+def read_columns(table, columns, source=TEST):
+    """Give these columns of a table as floating-point numbers, or say which function gives a table that has them."""
     if not isinstance(table, pd.DataFrame):
         raise InputError(f"this plots the table of {source}; got {type(table).__name__}")
-    for column in columns:
-        if column not in table:
-            raise InputError(
-                f"the table has no column {column!r}; {source} gives one that has. {did_you_mean(column, table)}"
-            )
+    return pd.DataFrame({column: _read_column(table, column, source) for column in columns}, index=table.index)
+
+
+def _read_column(table, column, source):
+    check_column(table, column, source)
+    numbers = pd.to_numeric(table[column], errors="coerce")
+    text = np.flatnonzero(numbers.isna() & table[column].notna())
+    if text.size:
+        raise InputError(
+            f"column {column!r} of the table holds {table[column].iloc[text[0]]!r} in row {table.index[text[0]]!r}, "
+            "which is no number"
+        )
+    return numbers.to_numpy(float, na_value=np.nan)
+
+
+def check_column(table, column, source):
+    """Refuse what is no one column of a table."""
+    if not isinstance(column, str):
+        raise InputError(f"a column is called by its name; got {column!r}")
+    if column not in table:
+        raise InputError(
+            f"the table has no column {column!r}; {source} gives one that has. {did_you_mean(column, table)}"
+        )
+    if isinstance(table[column], pd.DataFrame):
+        raise InputError(f"the table has more than one column {column!r}; drop the others")
 
 
 def check_label(label):
