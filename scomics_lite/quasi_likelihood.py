@@ -33,7 +33,7 @@ from scomics_lite.variance_prior import SqueezedVariances, squeeze_variances
 PRIOR_COUNT = 0.125  # added to a typical library where fold changes are shown; keeps those of empty groups finite
 FARTHEST = 38.0
 SWITCH = 1.470402  # width in z-scores from which on a threshold's interval counts by its ends; edgeR's number
-PLAIN = {"ridge": 0.0, "min_mean": 0.0, "tolerance": 1e-10}  # the maximum of the likelihood itself
+PLAIN = {"ridge": 0.0, "min_mean": 0.0, "tolerance": 1e-12}  # the maximum of the likelihood itself
 
 
 @dataclass(frozen=True, repr=False)

@@ -53,24 +53,29 @@ def _counts(obs, rng):
     return counts
 
 
+def save_cases(every, folder):
+    """Write the cases as the R scripts read them."""
+    for name, (obs, formulas, counts) in every.items():
+        names = [f"s{number}" for number in range(len(obs))]
+        pd.DataFrame(counts.T, columns=names).to_csv(folder / f"{name}.counts.tsv", sep="\t", index=False)
+        obs.set_axis(names).to_csv(folder / f"{name}.samples.tsv", sep="\t")
+        (folder / f"{name}.formulas.txt").write_text("\n".join(formulas) + "\n")
+
+
 def run_r(every):
     """Hand the cases to glm.R; return the genes' results, the samples with their counts, and the versions."""
     with tempfile.TemporaryDirectory() as folder:
-        for name, (obs, formulas, counts) in every.items():
-            base = Path(folder) / name
-            names = [f"s{number}" for number in range(len(obs))]
-            pd.DataFrame(counts.T, columns=names).to_csv(f"{base}.counts.tsv", sep="\t", index=False)
-            obs.set_axis(names).to_csv(f"{base}.samples.tsv", sep="\t")
-            Path(f"{base}.formulas.txt").write_text("\n".join(formulas) + "\n")
+        save_cases(every, Path(folder))
         subprocess.run(["Rscript", str(HERE / "glm.R"), folder], check=True)
-        results = pd.concat([_read(f"{folder}/{name}.glm.tsv", name) for name in every])
-        factors = pd.concat([_read(f"{folder}/{name}.size_factors.tsv", name) for name in every])
+        results = pd.concat([read(f"{folder}/{name}.glm.tsv", name) for name in every])
+        factors = pd.concat([read(f"{folder}/{name}.size_factors.tsv", name) for name in every])
         versions = pd.read_csv(f"{folder}/versions.tsv", sep="\t", index_col=0)["version"].to_dict()
     factors["counts"] = [",".join(map(str, row)) for _, _, counts in every.values() for row in counts]
     return results, factors, versions
 
 
-def _read(path, name):
+def read(path, name):
+    """Read what R wrote of a case."""
     table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)  # digits stay as R wrote them
     table.insert(0, "case", name)
     return table
