@@ -259,9 +259,9 @@ def _prior_density(result, row, x):
 
 
 def _likelihood(result, row, x):
+    df = np.inf if result.df is None else np.broadcast_to(result.df, result.effects.shape)[row]  # inf is normal
     error = result.standard_errors[row]
-    errors = stats.norm if result.df is None else stats.t(result.df)
-    return errors.pdf((result.effects[row] - x) / error) / error
+    return stats.t.pdf((result.effects[row] - x) / error, df) / error
 
 
 def _around(mode, low, high):
