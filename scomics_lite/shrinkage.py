@@ -52,8 +52,11 @@ def cauchy_shrinkage(fit, coefficient, *, prior_scale=None, lfc_threshold=0.0, m
     less often than claimed. Rank and draw by these estimates; to say which genes change, use ``padj`` of a test, or
     `scomics_lite.empirical_bayes.ash`, whose prior has a point mass at zero.
 
-    DESeq2's ``lfcShrink(type="apeglm")`` differs in three ways: apeglm climbs from one point near zero and stops
-    earlier; it takes the curvature from differences between beta - 0.001 and beta + 0.001, too coarse where S is not
+    A gene that is nearly absent from one group can have a larger estimate here than in the fit, whose iterations take
+    no mean for smaller than 0.5, as DESeq2's do; this likelihood has no such floor.
+
+    DESeq2's ``lfcShrink(type="apeglm")`` differs in three ways: apeglm climbs from near zero only and stops earlier;
+    it takes the curvature from differences between beta - 0.001 and beta + 0.001, too coarse where S is not
     far larger; and DESeq2 hands it the counts as they were before outliers were replaced, where these are the fit's.
 
     Parameters
@@ -290,7 +293,7 @@ def _step(model, prior, y, phi, beta):
     """Find the next step (p, b) and what the slope promises for it (b,): Newton's where the posterior is a hilltop.
 
     Its matrix is that of `_parabola` less pull^2 in one place; the inverse follows by the formula of Sherman and
-    Morrison. Elsewhere the step goes to the top of the parabola, which lies below the posterior: it never loses.
+    Morrison. Elsewhere that would lead down, and the step goes to the top of the parabola, which is always uphill.
     """
     gradient, step, unit = _parabola(model, prior, y, phi, beta)
     pull = prior.pull(beta)
@@ -322,7 +325,7 @@ def _height(model, prior, y, phi, beta):
     return prior.height(beta) - negative_binomial.deviance(y, model.mean(beta), phi).sum(axis=0) / 2
 
 
-# --- table and checks ------------------------------------------------------------------------------------------------
+# --- table and checks -------------------------------------------------------------------------------------------------
 
 
 def _table(fit, peak, spread, threshold):

@@ -139,6 +139,15 @@ def test_strong_signals_stay_and_noise_goes(scale):
     assert (np.abs(after) <= np.abs(before) + 0.002).all()  # what the wide prior of the intercept does
 
 
+def test_the_floor_of_the_iterations_is_not_in_the_posterior():
+    design = pd.DataFrame({"1": 1.0, "b": np.repeat([0.0, 1], 10)})
+    counts = np.column_stack([np.r_[np.zeros(9), 1, np.arange(31, 41)], np.full(20, 50)]).astype(int)
+    floored = glm.fit(counts, design, np.ones(20), 0.1)
+    exact = EXACT(counts, design, np.ones(20), 0.1)
+    free = glm.cauchy_shrinkage(floored, "b", prior_scale=0.5)["log2FoldChange"].iloc[0]
+    assert floored.coefficients[0, 1] / LN2 + 0.5 < free < exact.coefficients[0, 1] / LN2
+
+
 # --- its width --------------------------------------------------------------------------------------------------------
 
 
