@@ -40,8 +40,9 @@ def study(simulate, analyse, *, sets=20, rng, truth=None, progress=True):
         Takes a numpy.random.Generator. Gives an AnnData as `scomics_lite.simulate.bulk_counts` does, or two things:
         data of any kind, and the true effects, a Series or an array of shape (g,), 0 where there is none.
     analyse : callable
-        Takes the data. Gives a table indexed by gene, as `scomics_lite.differential.test` does, or only the p-values,
-        shape (g,), in the order of the truth; or a dict with one of them for every method.
+        Takes the data. Gives a table indexed by gene, as `scomics_lite.differential.test` does; the result of
+        `scomics_lite.empirical_bayes.ash`; or only the p-values, shape (g,), in the order of the truth. Or a dict with
+        one of these for every method.
     sets : int
         How many sets.
     rng : numpy.random.Generator or int
@@ -311,14 +312,21 @@ def _by_method(found):
     return {"analysis": found}
 
 
+def _table(found, genes):
+    """Read what analyse gave: a table, a result that has one, or p-values."""
+    if isinstance(found, pd.DataFrame):
+        return found
+    if hasattr(found, "to_frame"):  # a Series has it too
+        return found.to_frame("pvalue") if isinstance(found, pd.Series) else found.to_frame()
+    pvalues = np.asarray(found)
+    if pvalues.shape != genes.shape:
+        raise InputError(f"analyse gives a table or {len(genes)} p-values; got {type(found).__name__} {pvalues.shape}")
+    return pd.DataFrame({"pvalue": pvalues}, index=genes)
+
+
 def _claims(found, true):
     """Give what one method claims of every gene, (g, claims), genes that it left out as NaN."""
-    if not isinstance(found, pd.DataFrame | pd.Series):
-        found = np.asarray(found)
-        if found.shape != true.shape:
-            raise InputError(f"analyse gives a table or {len(true)} p-values; got shape {found.shape}")
-        found = pd.Series(found, true.index)
-    table = found.to_frame("pvalue") if isinstance(found, pd.Series) else found
+    table = _table(found, true.index)
     unknown = table.index.difference(true.index)
     if len(unknown) or table.index.has_duplicates:
         what = f"gene {unknown[0]!r}, which the truth has not" if len(unknown) else "a gene twice"

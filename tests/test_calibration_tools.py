@@ -7,6 +7,7 @@ from fixtures import theory
 from scipy import stats
 
 from scomics_lite import calibration, differential
+from scomics_lite.empirical_bayes import ash
 from scomics_lite.simulate import bulk_counts
 from scomics_lite.validation import InputError
 
@@ -109,6 +110,19 @@ def test_genes_that_a_method_left_out_make_no_claim():
     )
     assert results["gene"].tolist() == ["a", "b", "c"]
     np.testing.assert_array_equal(results["pvalue"], [0.1, np.nan, 0.2])
+
+
+def test_the_result_of_ash_is_a_table():
+    def analyse(z):
+        result = ash(z, np.ones(GENES), mixture="normal")
+        return {"as it is": result, "its table": result.to_frame()}
+
+    results = calibration.study(normal_effects, analyse, sets=1, rng=1, progress=False)
+    first, second = (
+        found.drop(columns="method").reset_index(drop=True) for _, found in results.groupby("method", observed=True)
+    )
+    pd.testing.assert_frame_equal(first, second)
+    assert {"estimate", "lfsr", "svalue"} <= set(first)
 
 
 def test_the_shrunken_estimate_comes_first():
@@ -234,7 +248,7 @@ BAD_STUDIES = {
     "text as truth": (lambda rng: ([1], ["up"]), lambda d: d, {}, "finite numbers"),
     "missing truth": (lambda rng: ([1], [np.nan]), lambda d: d, {}, "finite numbers"),
     "column and truth": (lambda rng: ([1], [0.0]), lambda d: d, {"truth": "x"}, "simulate gave the true effects"),
-    "length": (lambda rng: ([1], [0.0]), lambda d: [0.1, 0.2], {}, r"a table or 1 p-values; got shape \(2,\)"),
+    "length": (lambda rng: ([1], [0.0]), lambda d: [0.1, 0.2], {}, r"a table or 1 p-values; got list \(2,\)"),
     "genes": (lambda rng: ([1], [0.0]), lambda d: pd.Series({"Abc": 0.1}), {}, "gene 'Abc', which the truth has not"),
     "twice": (lambda rng: ([1], [0.0]), lambda d: pd.Series([0.1, 0.2], index=[0, 0]), {}, "a gene twice"),
     "columns": (lambda rng: ([1], [0.0]), lambda d: pd.DataFrame({"p": [1.0]}), {}, "none of the columns.*pvalue"),
