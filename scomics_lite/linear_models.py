@@ -18,6 +18,7 @@ from scomics_lite.blocks import gene_blocks, map_blocks
 from scomics_lite.design import contrast as contrast_vector
 from scomics_lite.design import match_design
 from scomics_lite.normalization import effective_library_sizes
+from scomics_lite.smoothing import robust_curve
 from scomics_lite.validation import (
     Counts,
     InputError,
@@ -26,7 +27,7 @@ from scomics_lite.validation import (
     check_size_factors,
     check_threshold,
 )
-from scomics_lite.variance_prior import robust_curve, squeeze_variances
+from scomics_lite.variance_prior import squeeze_variances
 from scomics_lite.wald import adjust
 
 SPAN = 0.5  # share of the genes that voom's trend looks at around each; limma's number

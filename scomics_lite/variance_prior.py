@@ -21,10 +21,10 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import digamma, polygamma
 from scipy.stats import rankdata, trim_mean
-from statsmodels.nonparametric.smoothers_lowess import lowess
 
 from scomics_lite import f_distribution
 from scomics_lite.notices import warn
+from scomics_lite.smoothing import robust_curve
 from scomics_lite.validation import InputError, check_order
 
 SMALLEST_VARIANCE = 1e-5  # of the median; a variance of zero has no logarithm
@@ -256,40 +256,6 @@ def _robust_fit(s2, df, covariate):
 def _robust_trend(z, covariate):
     """Trimmed mean of z, or its curve over the covariate, at every gene."""
     return trim_mean(z, TAILS[1]) if covariate is None else robust_curve(covariate, z, SPAN)
-
-
-def robust_curve(x, y, span):
-    """Smooth y over x by local lines that outliers do not bend (Cleveland 1979), as R's ``lowess`` does.
-
-    Fitted with tricube weights, then thrice again with less weight for points far from the curve, at points a hundredth
-    of the range apart, with straight lines between. R rounds weights within a thousandth of their ends, and fits no
-    slope where a point is almost alone; here both are computed as they are. The two agree to some 1e-9, at an end far
-    from all other points to 1e-6.
-
-    Parameters
-    ----------
-    x, y : ndarray, shape (g,)
-    span : float
-        Share of the points that a line is fitted to.
-
-    Returns
-    -------
-    ndarray, shape (g,)
-        The curve at every x, in the order given.
-
-    Examples
-    --------
-    >>> x = np.linspace(0, 1, 50)
-    >>> robust_curve(x, 3 * x + (x == x[20]), 0.5)[[0, 20, 49]].round(3)
-    array([0.   , 1.224, 3.   ])
-    """
-    values, numbers = np.unique(x, return_counts=True)
-    if numbers.max() >= max(int(span * len(x)), 2):  # a neighbourhood without width
-        raise InputError(
-            f"{numbers.max():,} of {len(x):,} genes have the same average or covariate, "
-            f"{values[numbers.argmax()]:.6g}: too many to follow a trend. Leave out genes with hardly any counts"
-        )
-    return lowess(y, x, frac=span, it=3, delta=0.01 * np.ptp(x), return_sorted=False)
 
 
 def _with_equal_df(s2, df, scale, prior_df):

@@ -185,12 +185,6 @@ def test_a_covariate_without_differences_is_none():
     np.testing.assert_allclose(flat.prior, np.full(50, plain.prior))
 
 
-def test_a_covariate_that_too_many_genes_share():
-    _, s2 = simulated(100, 4)
-    with pytest.raises(InputError, match="50 of 100 genes have the same average or covariate, 0: too many"):
-        squeeze_variances(s2, 4, covariate=np.r_[np.zeros(50), np.arange(1, 51)], robust=True)
-
-
 # --- robust -----------------------------------------------------------------------------------------------------------
 
 

@@ -50,16 +50,22 @@ for (path in list.files(folder, "\\.counts\\.tsv$", full.names = TRUE)) {
 }
 
 cases <- read.delim(file.path(folder, "variances.tsv"))
+curve <- function(case, ...) {
+  smooth <- lowess(case$covariate, log(case$variance + 1e-3), ...)
+  smooth$y[match(case$covariate, smooth$x)]
+}
 squeeze <- function(case) {
   s <- function(...) {
     squeezed <- suppressWarnings(squeezeVar(case$variance, case$df, ...))
     data.frame(posterior = squeezed$var.post, prior = one(squeezed$var.prior, nrow(case)),
                prior_df = one(squeezed$df.prior, nrow(case)))
   }
-  cbind(case["case"], plain = s(), trend = s(covariate = case$covariate), robust = s(robust = TRUE),
+  cbind(case["case"], lowess_0.4 = curve(case, f = 0.4), lowess_0.9 = curve(case, f = 0.9), plain = s(),
+        trend = s(covariate = case$covariate), robust = s(robust = TRUE),
         trend_robust = s(covariate = case$covariate, robust = TRUE))
 }
-write(do.call(rbind, lapply(split(cases, factor(cases$case, unique(cases$case))), squeeze)), file.path(folder, "squeezed.tsv"))
+kinds <- split(cases, factor(cases$case, unique(cases$case)))
+write(do.call(rbind, lapply(kinds, squeeze)), file.path(folder, "squeezed.tsv"))
 
 versions <- c(R = as.character(getRversion()), limma = as.character(packageVersion("limma")),
               edgeR = as.character(packageVersion("edgeR")), statmod = as.character(packageVersion("statmod")))

@@ -48,6 +48,7 @@ def variances():
     df = {"equal_df": np.full(300, 4), "unequal_df": rng.integers(1, 9, 300), "no_scatter": np.full(300, 10)}
     df |= {"outliers": np.full(300, 5), "zeros": np.full(300, 3), "unknown": rng.integers(0, 6, 300)}
     df |= {"large_df": np.full(120, 60), "equal_but_outliers": np.full(300, 6), "eight": np.full(8, 4)}
+    df |= {"skewed": np.full(200, 5), "eleven": np.full(11, 4), "tied": np.full(100, 4)}
     df |= {"five": np.full(5, 4), "three": np.full(3, 2), "unequal_no_scatter": rng.integers(3, 9, 300)}
     tables = [_case(name, values, rng) for name, values in df.items()]
     return pd.concat(tables, ignore_index=True)
@@ -56,7 +57,11 @@ def variances():
 def _case(name, df, rng):
     g = len(df)
     covariate = rng.normal(5, 2, g).round(2)  # with some ties
-    true = np.exp(-covariate / 4) * 5 / rng.chisquare(5, g)
+    if name == "skewed":
+        covariate = rng.exponential(5, g) ** 2  # with a few genes far from all others
+    if name == "tied":
+        covariate = np.maximum(covariate, 5.0)
+    true = np.exp(-np.minimum(covariate, 20) / 4) * 5 / rng.chisquare(5, g)
     if name in ("no_scatter", "equal_but_outliers", "unequal_no_scatter"):
         true = np.ones(g)
     variance = true * rng.chisquare(np.maximum(df, 1), g) / np.maximum(df, 1)
