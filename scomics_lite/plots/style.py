@@ -33,6 +33,12 @@ def use_style():
 def plain_ticks(axis, steps=(1, 2, 5)):
     """Label a logarithmic axis, whose limits are set, with 0.1, 0.2, 0.5, 1 … instead of powers of ten.
 
+    Parameters
+    ----------
+    axis : matplotlib.axis.Axis
+    steps : tuple of int
+        Which multiples of the powers of ten get a label.
+
     Examples
     --------
     >>> ax = plt.figure().add_subplot(xscale="log", xlim=(0.1, 1))
@@ -47,8 +53,18 @@ def plain_ticks(axis, steps=(1, 2, 5)):
     axis.set_minor_formatter(NullFormatter())
 
 
-def plain_number(value, _position=None):
-    """Write a tick's number, for `set_major_formatter`.
+def plain_number(value, position=None):
+    """Write a tick's number as it is, for an axis's `set_major_formatter`.
+
+    Parameters
+    ----------
+    value : float
+    position : int, optional
+        Of the tick; matplotlib gives it, and it does not matter.
+
+    Returns
+    -------
+    str
 
     Examples
     --------
