@@ -27,7 +27,7 @@ from scomics_lite.design import contrast as contrast_vector
 from scomics_lite.design import match_design
 from scomics_lite.edger import NO_MEAN, EdgerDispersions, average_log_cpm, patterns
 from scomics_lite.normalization import effective_library_sizes
-from scomics_lite.validation import Counts, InputError, check_counts, check_size_factors, is_number
+from scomics_lite.validation import Counts, InputError, check_counts, check_size_factors, check_threshold
 from scomics_lite.variance_prior import SqueezedVariances, squeeze_variances
 
 PRIOR_COUNT = 0.125  # added to a typical library where fold changes are shown; keeps those of empty groups finite
@@ -316,8 +316,7 @@ def _residual_df(x, silent):
 
 def _smaller_design(design, c, reduced, lfc_threshold):
     """Give the design under the null hypothesis: `reduced`, or the models with c'beta = 0."""
-    if not (is_number(lfc_threshold) and lfc_threshold >= 0):
-        raise InputError(f"lfc_threshold is a size in log2, 0 or more; got {lfc_threshold!r}")
+    check_threshold(lfc_threshold)
     if reduced is not None and lfc_threshold > 0:
         raise InputError("a threshold is for one fold change: lfc_threshold goes with a contrast, without reduced")
     if reduced is not None:
