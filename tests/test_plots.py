@@ -219,6 +219,14 @@ def test_size_factors_against_a_method_that_is_not_there():
         plots.size_factors(FACTORS, against="tmn")
 
 
+def test_size_factors_that_are_none():
+    with pytest.raises(InputError, match="factors is a DataFrame, one column a method, one row a sample; got dict"):
+        plots.size_factors({"tmm": [1.0, 2.0]})
+    with pytest.raises(InputError, match="size factors must be positive and finite; sample 1 has nan"):
+        plots.size_factors(pd.DataFrame({"median_of_ratios": [1.0, 2.0], "tmm": [1.0, np.nan]}))
+    assert not plt.get_fignums()
+
+
 # --- style ------------------------------------------------------------------------------------------------------------
 
 

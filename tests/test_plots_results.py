@@ -400,6 +400,8 @@ def test_gene_counts_refuses_what_is_not_there():
         plots.gene_counts(ADATA, "gene3", ("condition", "batch"))
     with pytest.raises(InputError, match=r"by is a column of obs, or two: \(levels, colours\)"):
         plots.gene_counts(ADATA, "gene3", ("condition", "sex", "sex"))
+    with pytest.raises(InputError, match=r"by is a column of obs, or two: .*; got None"):
+        plots.gene_counts(ADATA, "gene3", None)
     with pytest.raises(
         InputError, match="gene_counts needs an AnnData, whose obs describes the samples; got DataFrame"
     ):

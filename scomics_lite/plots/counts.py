@@ -7,7 +7,7 @@ from scipy import sparse
 
 from scomics_lite.normalization import METHODS, m_and_a, normalize
 from scomics_lite.plots.style import MARKERS, OKABE_ITO
-from scomics_lite.validation import CountsError, InputError, check_counts, did_you_mean
+from scomics_lite.validation import CountsError, InputError, check_counts, check_size_factors, did_you_mean
 
 PSEUDO_COUNT = 1  # added before a logarithm in `rle`, where zeros would otherwise drop out of some samples only
 
@@ -172,9 +172,16 @@ def size_factors(factors, *, against="median_of_ratios", ax=None):
     >>> size_factors(pd.DataFrame({"total": [1, 2.0], "tmm": [1, 1.5]}), against="total").get_xlabel()
     'log2 size factor by total'
     """
-    ax = plt.gca() if ax is None else ax
+    if not isinstance(factors, pd.DataFrame):
+        raise InputError(
+            f"factors is a DataFrame, one column a method, one row a sample; got {type(factors).__name__}. "
+            "pd.DataFrame({'total': ..., 'tmm': ...}) makes one"
+        )
     if against not in factors:
         raise InputError(f"factors has no column {against!r}; {did_you_mean(against, factors.columns)}")
+    for method in factors:
+        check_size_factors(factors[method], factors.index)
+    ax = plt.gca() if ax is None else ax
     known = list(dict.fromkeys([*METHODS, *factors.columns]))  # a method looks the same in every figure
     logs = np.log2(factors) - np.log2(factors).mean()
     ax.axhline(0, color=OKABE_ITO["grey"], linestyle="-", linewidth=0.8)

@@ -8,6 +8,7 @@ from matplotlib.colors import LinearSegmentedColormap
 
 from scomics_lite.design import check_design, diagnose, match_design
 from scomics_lite.dispersion import Dispersions
+from scomics_lite.linear_models import VoomResult
 from scomics_lite.normalization import normalize
 from scomics_lite.plots.style import OKABE_ITO
 from scomics_lite.validation import InputError, check_counts, check_size_factors
@@ -123,6 +124,45 @@ def dispersions(estimates, *, ax=None):
     ax.set(xscale="log", yscale="log", xlabel="mean normalized count", ylabel="dispersion")
     _make_room(ax)
     ax.legend(loc="upper right", markerscale=2)
+    return ax
+
+
+def voom_trend(weighed, *, ax=None):
+    """Plot the residual standard deviation of every gene over its average count, and voom's trend through them.
+
+    The square root of the standard deviation, because that is what the trend is fitted to: weights are the trend to
+    the power of -4.
+
+    Parameters
+    ----------
+    weighed : VoomResult
+        From `scomics_lite.linear_models.voom`.
+    ax : matplotlib.axes.Axes, optional
+        Drawn on; the current axes when not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> from scomics_lite import linear_models, simulate
+    >>> adata = simulate.bulk_counts(["A"] * 6, 300, library_sizes=1e5, rng=1)
+    >>> voom_trend(linear_models.voom(adata, np.ones((6, 1))), ax=plt.figure().add_subplot()).get_ylabel()
+    'square root of standard deviation'
+    """
+    if not isinstance(weighed, VoomResult):
+        raise InputError(
+            f"plots.voom_trend shows what scomics_lite.linear_models.voom gives; got {type(weighed).__name__}"
+        )
+    ax = plt.gca() if ax is None else ax
+    seen = np.isfinite(weighed.root_sd)
+    dots = {"s": 4, "alpha": 0.3, "color": OKABE_ITO["blue"], "rasterized": True}
+    ax.scatter(weighed.mean_log_count[seen], weighed.root_sd[seen], label=f"{seen.sum():,} genes", **dots)
+    ax.plot(weighed.trend["log_count"], weighed.trend["root_sd"], color=OKABE_ITO["vermillion"], label="trend")
+    ax.set(xlabel="mean of log2(count + 0.5)", ylabel="square root of standard deviation")
+    ax.set_ylim(bottom=0)
+    ax.legend(loc="upper right", markerscale=3)
     return ax
 
 

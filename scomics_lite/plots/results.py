@@ -197,8 +197,8 @@ def gene_counts(adata, gene, by, *, size_factors=None, layer=None, ax=None):
     if gene not in checked.genes:
         similar = get_close_matches(str(gene), [str(name) for name in checked.genes], n=5)
         raise InputError(f"there is no gene {gene!r}; {did_you_mean(gene, similar or checked.genes[:20])}")
-    names = [by] if isinstance(by, str) else list(by)
-    if len(names) not in (1, 2):
+    names = [by] if isinstance(by, str) else by
+    if not (isinstance(names, list | tuple) and len(names) in (1, 2)):
         raise InputError(f"by is a column of obs, or two: (levels, colours); got {by!r}")
     levels, *colors = [_levels(adata.obs, name) for name in names]
     column = checked.matrix[:, [checked.genes.get_loc(gene)]]
