@@ -14,9 +14,10 @@ import pandas as pd
 from scipy import sparse
 from scipy.special import stdtr
 
-from scomics_lite.blocks import gene_blocks, map_blocks
+from scomics_lite.blocks import gene_blocks
 from scomics_lite.design import contrast as contrast_vector
 from scomics_lite.design import match_design
+from scomics_lite.least_squares import fit_blocks
 from scomics_lite.normalization import effective_library_sizes
 from scomics_lite.smoothing import robust_curve
 from scomics_lite.validation import (
@@ -126,7 +127,7 @@ class LinearFit:
         c = np.asarray(contrast, dtype=float)
         used = c != 0
         variance = np.empty(len(self.genes))
-        for genes, (_, root, _, _) in _blocks(self.values, self.weights, self.design):
+        for genes, (_, root, _, _) in fit_blocks(self.values, self.weights, self.design):
             variance[genes] = ((c[used] @ root[:, used]) ** 2).sum(axis=1)
         return variance
 
@@ -228,7 +229,7 @@ def fit(values, design, weights=None):
     weights = None if weights is None else _check_weights(weights, values.shape, samples, genes)
     g, p = values.shape[1], design.shape[1]
     coefficients, stdev, variance, df = np.empty((g, p)), np.empty((g, p)), np.empty(g), np.empty(g)
-    for block, (beta, root, squares, left) in _blocks(values, weights, design):
+    for block, (beta, root, squares, left) in fit_blocks(values, weights, design):
         coefficients[block], stdev[block] = beta, np.sqrt((root**2).sum(axis=2))
         variance[block], df[block] = squares / np.where(left > 0, left, np.nan), left
     observed = np.isfinite(values).sum(axis=0)
@@ -297,64 +298,6 @@ def moderated_t_test(fit, contrast, *, lfc_threshold=0.0, trend=False, robust=Fa
     stat = np.sign(estimate) * np.maximum(near, 0)
     table = {"log2FoldChange": estimate, "lfcSE": error, "stat": stat, "df": df, "pvalue": pvalue}
     return pd.DataFrame({"mean": fit.mean, **table, "padj": adjust(pvalue)}, index=fit.genes)
-
-
-# --- least squares of a block of genes --------------------------------------------------------------------------------
-
-
-def _blocks(values, weights, design):
-    """Yield genes, and their coefficients (b, p), roots (b, p, p), sums of squares and residual df (b,).
-
-    A root is a matrix whose product with its transpose is (X'WX)^-1; its rows are NaN for open coefficients.
-    """
-    x = design.to_numpy(float)
-    every = np.arange(values.shape[1])
-    if weights is None:
-        yield from map_blocks(lambda y: _fit_block(x, y, None), values, every, p=x.shape[1])
-    else:
-        yield from map_blocks(lambda y, w: _fit_block(x, y, w.T), values, every, weights.T, p=x.shape[1])
-
-
-def _fit_block(x, y, w):
-    """Fit a block of genes, those that lack values in the same samples together."""
-    (_, b), p = y.shape, x.shape[1]
-    beta, root, squares, df = np.full((b, p), np.nan), np.full((b, p, p), np.nan), np.zeros(b), np.zeros(b)
-    present = np.isfinite(y) if w is None else np.isfinite(y) & (w > 0)
-    patterns, which = np.unique(present, axis=1, return_inverse=True)
-    for number, kept in enumerate(patterns.T):
-        members = np.flatnonzero(which.ravel() == number)
-        columns = _first_independent(x[kept])
-        part = np.ix_(kept, members)
-        found = _least_squares(x[np.ix_(kept, columns)], y[part], None if w is None else w[part])
-        beta[np.ix_(members, columns)], squares[members] = found[0], found[2]
-        root[np.ix_(members, columns)] = 0
-        root[np.ix_(members, columns, columns)] = found[1]
-        df[members] = kept.sum() - len(columns)
-    return beta, root, squares, df
-
-
-def _least_squares(x, y, w):
-    """Solve y = x beta by QR; give beta (b, p), R^-1 (b or 1, p, p) and the sums of squares (b,)."""
-    if w is None:
-        q, r = np.linalg.qr(x)
-        inverse = np.linalg.inv(r)
-        beta = inverse @ (q.T @ y)
-        return beta.T, inverse[None], ((y - x @ beta) ** 2).sum(axis=0)
-    root = np.sqrt(w).T[:, :, None]  # (b, n, 1)
-    weighted, right = root * x, root * y.T[:, :, None]
-    q, r = np.linalg.qr(weighted)
-    inverse = np.linalg.inv(r)
-    beta = inverse @ (q.transpose(0, 2, 1) @ right)
-    return beta[:, :, 0], inverse, ((right - weighted @ beta) ** 2).sum(axis=(1, 2))
-
-
-def _first_independent(x):
-    """Choose the columns that no columns before them add up to."""
-    p = x.shape[1]
-    if np.linalg.matrix_rank(x) == p:
-        return np.arange(p)
-    ranks = [np.linalg.matrix_rank(x[:, :j]) if j and len(x) else 0 for j in range(p + 1)]
-    return np.flatnonzero(np.diff(ranks))
 
 
 # --- voom's trend -----------------------------------------------------------------------------------------------------

@@ -25,8 +25,11 @@ TAUGHT = (
     "differential",
     "dispersion",
     "edger",
+    "f_distribution",
     "genewise",
     "glm",
+    "least_squares",
+    "linear_models",
     "negative_binomial",
     "normalization",
     "notices",
@@ -36,9 +39,11 @@ TAUGHT = (
     "plots.style",
     "profile_likelihood",
     "simulate",
+    "smoothing",
     "transformed",
     "trend",
     "validation",
+    "variance_prior",
     "wald",
 )
 

@@ -11,7 +11,7 @@ from fixtures.axes import legend, points
 from matplotlib.colors import to_hex
 from scipy import sparse
 
-from scomics_lite import dispersion, plots, simulate
+from scomics_lite import dispersion, linear_models, plots, simulate
 from scomics_lite import normalization as norm
 from scomics_lite.design import design_matrix
 from scomics_lite.validation import CountsError, InputError
@@ -242,6 +242,19 @@ def test_dispersions_of_something_else():
     with pytest.raises(InputError, match=r"shows what scomics_lite\.dispersion\.estimate gives; got ndarray"):
         plots.dispersions(np.ones(3))
     assert not plt.get_fignums()
+
+
+def test_the_trend_of_voom_is_drawn(ax):
+    adata = simulate.bulk_counts(["A"] * 6, 300, library_sizes=1e5, rng=1)
+    weighed = linear_models.voom(np.hstack([np.zeros((6, 1), int), adata.X]), np.ones((6, 1)))
+    assert plots.voom_trend(weighed, ax=ax) is ax
+    dots, line = ax.collections[0].get_offsets(), ax.lines[0]
+    assert len(dots) == (adata.X.sum(axis=0) > 0).sum()
+    assert ax.get_legend().get_texts()[0].get_text() == f"{len(dots)} genes"
+    np.testing.assert_array_equal(line.get_ydata(), weighed.trend["root_sd"])
+    assert ax.get_ylim()[0] == 0
+    with pytest.raises(InputError, match="voom gives; got DataFrame"):
+        plots.voom_trend(weighed.trend)
 
 
 # --- designs ----------------------------------------------------------------------------------------------------------
