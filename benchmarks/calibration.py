@@ -1,35 +1,40 @@
 """False positives, false discoveries and power where the truth is known: ``python benchmarks/calibration.py``.
 
-Every case is simulated 20 times: 2,000 expressed genes, n samples in either group, and 10% of the genes changed
-twofold, half of them up. Means and dispersions are those of ``simulate.typical_bulk``, or like those of pickrell (69
-people; its simulated stand-in where the real set is not there). Every batch but the first changes 30% of the genes
-twofold, and batches are balanced: n = 3 are three pairs, n = 5 five pairs, n = 10 five batches of four. "left out" has
-the same data and no batch in the design; "confounded" has one batch for each group, which no design can mend.
+Two tables of `scomics_lite.calibration.study`; ``--tables`` chooses. Numbers are means over the simulated sets and
+their standard errors.
 
-Columns, mean and standard deviation over the sets:
+"tests", 20 sets of each case: 2,000 expressed genes, n samples in either group, and 10% of the genes changed twofold,
+half of them up. Means and dispersions are those of ``simulate.typical_bulk``, or like those of pickrell (69 people; its
+simulated stand-in where the real set is not there). Every batch but the first changes 30% of the genes twofold, and
+batches are balanced: n = 3 are three pairs, n = 5 five pairs, n = 10 five batches of four. "left out" has the same data
+and no batch in the design; "confounded" has one batch for each group, which no design can mend. Columns:
 - p < 0.001, 0.01, 0.05: the share of the unchanged genes with a mean normalized count of at least 10 that lie below, in
   percent (a calibrated test has 0.1, 1 and 5; discrete counts fall short of it, which is why others are not counted),
   and KS, the largest distance of their p-values' distribution from the uniform one;
 - FDR and power in percent, for genes called at padj < 0.05 and padj < 0.1, among all genes.
 
-The tools are our Wald and likelihood ratio tests and, on the same counts and where Rscript is there, DESeq2's Wald test
-and edgeR's quasi-likelihood F test. The first three take estimated dispersions for known ones and compare with a normal
-or chi-squared distribution: with few samples small p-values come too often, by DESeq2's design and so by ours.
+"nulls", 20 sets of each case: 2,000 genes, none of which changes, and the same shares; beside them the smallest p-value
+of Kolmogorov and Smirnov's test of a set, and how many of these are below 0.01.
+
+The tools are our tests and, on the same counts and where Rscript is there, DESeq2's Wald test, edgeR's quasi-likelihood
+F-test and limma's moderated t-test after voom. Wald and likelihood ratio tests take estimated dispersions for known
+ones and compare with a normal or chi-squared distribution: with few samples small p-values come too often, by DESeq2's
+design and so by ours. "known dispersions" is our Wald test with the true dispersions and size factors: what it would do
+if nothing had to be estimated.
 """
 
 import argparse
 import shutil
 import subprocess
 import tempfile
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from differential import read_result, write
-from scipy import stats
 
-from scomics_lite import datasets, differential, simulate
+from scomics_lite import calibration, datasets, differential, glm, simulate
 from scomics_lite.design import design_matrix
 from scomics_lite.normalization import normalize, size_factors
 
@@ -45,8 +50,9 @@ CASES = [
     *(("typical", n, batch) for batch in FORMULAS for n in (3, 5, 10)),
     *(("pickrell", n, "none") for n in (3, 5, 10)),
 ]
-OURS = {"scomics_lite, Wald": "wald", "scomics_lite, LRT": "lrt"}
-IN_R = {"R DESeq2, Wald": "deseq2_wald", "R edgeR, QL": "edger_ql"}
+CONTRAST, TRUTH = ("condition", "B", "A"), "log2_fold_change[condition=B]"
+OURS = {"Wald": "wald", "LRT": "lrt", "QL": "ql", "voom": "voom"}
+IN_R = {"R DESeq2, Wald": "deseq2_wald", "R edgeR, QL": "edger_ql", "R limma-voom": "limma_voom"}
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
@@ -60,7 +66,7 @@ def parameters(like):
     return simulate.estimate_parameters(adata, groups=adata.obs["gender"])
 
 
-def experiment(like, n, batch, number):
+def experiment(rng, like="typical", n=10, batch="none", changed=0.1, **effects):
     """Simulate one set of a case."""
     obs = pd.DataFrame({"condition": ["A"] * n + ["B"] * n})
     if batch == "confounded, left out":
@@ -69,81 +75,125 @@ def experiment(like, n, batch, number):
         obs["batch"] = [f"batch{i % BATCHES}" for i in range(n)] * 2
     given = parameters(like)
     genes = round(GENES / (1 - given.unexpressed))
-    rng = np.random.default_rng([n, number])
-    fractions = {"condition": 0.1, "batch": 0.3} if "batch" in obs else 0.1
-    return simulate.bulk_counts(obs, genes, changed_fraction=fractions, parameters=given, rng=rng)
+    fractions = {"condition": changed, "batch": 0.3} if "batch" in obs else changed
+    return simulate.bulk_counts(obs, genes, changed_fraction=fractions, parameters=given, rng=rng, **effects)
 
 
 # --- tools ------------------------------------------------------------------------------------------------------------
 
 
-def ours(adata, formula, method):
-    """Give p-values and adjusted ones, (2, g)."""
-    reduced = {"reduced": formula.replace("batch + condition", "batch").replace("condition", "1")}
-    settings = {"method": method, "progress": False, **(reduced if method == "lrt" else {})}
-    table = differential.test(adata, formula, ("condition", "B", "A"), **settings)
-    return table[["pvalue", "padj"]].to_numpy().T
+def ours(adata, formula):
+    """Give the table of every test of ours."""
+    tables = {}
+    for name, method in OURS.items():
+        settings = {"method": method, "progress": False}
+        if method == "lrt":
+            settings["reduced"] = formula.replace("batch + condition", "batch").replace("condition", "1")
+        tables[f"scomics_lite, {name}"] = differential.test(adata, formula, CONTRAST, **settings)
+    tables["known dispersions"] = with_known_dispersions(adata, formula)
+    return tables
 
 
-def in_r(tool, folders):
-    """Give the same from one of differential.R's tools, for all sets of a case."""
-    script = Path(__file__).with_name("differential.R")
-    subprocess.run(["Rscript", script, tool, *folders], check=True, capture_output=True)
-    return [read_result(folder)[1:] for folder in folders]
+def with_known_dispersions(adata, formula):
+    fit = glm.fit(
+        adata, design_matrix(adata.obs, formula), adata.obs["size_factor"], adata.var["dispersion"].to_numpy()
+    )
+    table = glm.wald_test(fit, CONTRAST)
+    return table.assign(padj=glm.independent_filtering(table["pvalue"], table["baseMean"]).padj)
 
 
-# --- scores -----------------------------------------------------------------------------------------------------------
+def in_r(experiments, formula):
+    """Give, for every set, the tables of R's tools; R starts once for each tool."""
+    tables = [{} for _ in experiments]
+    with tempfile.TemporaryDirectory() as name:
+        folders = [Path(name) / str(number) for number in range(len(experiments))]
+        for folder, adata in zip(folders, experiments, strict=True):
+            write(folder, adata.X, design_matrix(adata.obs, formula), size_factors(adata.X))
+        for name, tool in IN_R.items():
+            script = Path(__file__).with_name("differential.R")
+            subprocess.run(["Rscript", script, tool, *folders], check=True, capture_output=True)
+            for table, folder, adata in zip(tables, folders, experiments, strict=True):
+                columns = dict(zip(("log2FoldChange", "pvalue", "padj"), read_result(folder), strict=True))
+                table[name] = pd.DataFrame(columns, index=adata.var_names)
+    return tables
 
 
-def score(pvalue, padj, adata):
-    """Give the eight numbers of the table for one set, in percent, KS as it is."""
-    changed = (adata.var["log2_fold_change[condition=B]"] != 0).to_numpy()
-    mean = normalize(adata.X, size_factors(adata.X)).mean(axis=0)
-    unchanged = pvalue[~changed & (mean >= COUNTED) & np.isfinite(pvalue)]
-    numbers = [100 * (unchanged < level).mean() for level in LEVELS]
-    numbers.append(stats.kstest(unchanged, "uniform").statistic)
-    for level in CALLS:
-        called = padj < level
-        false = (called & ~changed).sum() / max(called.sum(), 1)
-        numbers += [100 * false, 100 * (called & changed).sum() / changed.sum()]
-    return numbers
+def with_base_mean(tables, adata):
+    """Give every tool's table the same mean counts, by which genes are chosen."""
+    base_mean = normalize(adata.X, size_factors(adata.X)).mean(axis=0)
+    return {name: table.assign(baseMean=base_mean) for name, table in tables.items()}
 
 
-def scores(like, n, batch, sets):
-    """Give every tool's numbers for all sets of a case, (sets, 8) each."""
-    experiments = [experiment(like, n, batch, number) for number in range(sets)]
-    formula = FORMULAS[batch]
-    found = {tool: [ours(adata, formula, method) for adata in experiments] for tool, method in OURS.items()}
+def study(simulated, formula, sets, seed):
+    """Let all tools analyse the same sets."""
+    run = partial(calibration.study, simulated, sets=sets, rng=seed, truth=TRUTH, progress=False)
+    results = [run(lambda adata: with_base_mean(ours(adata, formula), adata))]
     if shutil.which("Rscript"):
-        with tempfile.TemporaryDirectory() as name:
-            folders = [Path(name) / str(number) for number in range(sets)]
-            for folder, adata in zip(folders, experiments, strict=True):
-                write(folder, adata.X, design_matrix(adata.obs, formula), size_factors(adata.X))
-            found |= {tool: in_r(key, folders) for tool, key in IN_R.items()}
-    return {
-        tool: np.array([score(*result, adata) for result, adata in zip(results, experiments, strict=True)])
-        for tool, results in found.items()
-    }
+        experiments = [simulated(generator) for generator in np.random.default_rng(seed).spawn(sets)]
+        tables = iter(in_r(experiments, formula))
+        results.append(run(lambda adata: with_base_mean(next(tables), adata)))
+    return pd.concat(results)
 
 
-def line(case, tool, numbers):
-    cells = zip(numbers.mean(axis=0), numbers.std(axis=0, ddof=1), (2, 2, 1, 3, 1, 1, 1, 1), strict=True)
-    return f"| {' | '.join(map(str, case))} | {tool} | {' | '.join(f'{m:.{d}f} ± {s:.{d}f}' for m, s, d in cells)} |"
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def heading(*columns):
+    print("\n|", " | ".join(columns), "|\n" + "|---" * len(columns) + "|")
+
+
+def number(mean, error, digits):
+    return f"{mean:.{digits}f} ± {error:.{digits}f}"
+
+
+def rows(results, levels, calls=()):
+    """Give every tool's cells: shares of small p-values, KS, false discovery rates and power."""
+    counted = results[results["baseMean"] >= COUNTED]
+    shares = calibration.pvalues(counted, levels)
+    cells = {method: [] for method in results["method"].unique()}
+    for row, digits in zip(shares.itertuples(), (2, 2, 1) * len(cells), strict=True):
+        cells[row.method].append(number(100 * row.share, 100 * row.share_se, digits))
+    for method, tests in calibration.uniformity(counted).groupby("method", observed=True):
+        cells[method].append(number(tests["distance"].mean(), tests["distance"].sem(), 3))
+        cells[method] += [f"{tests['pvalue'].min():.2g}", f"{(tests['pvalue'] < 0.01).sum()}"] if not calls else []
+    for row in calibration.false_discoveries(results, calls).itertuples() if calls else ():
+        cells[row.method] += [
+            number(100 * row.fdr, 100 * row.fdr_se, 1),
+            number(100 * row.power, 100 * row.power_se, 1),
+        ]
+    return cells
+
+
+def tests_table(sets):
+    shares = [*(f"p < {level}" for level in LEVELS), "KS"]
+    heading(
+        "counts like", "n", "batch", "tool", *shares, *(f"{what} at {q}" for q in CALLS for what in ("FDR", "power"))
+    )
+    for seed, (like, n, batch) in enumerate(CASES):
+        results = study(partial(experiment, like=like, n=n, batch=batch), FORMULAS[batch], sets, seed)
+        for tool, cells in rows(results, LEVELS, CALLS).items():
+            print(f"| {like} | {n} | {batch} | {tool} | {' | '.join(cells)} |", flush=True)
+
+
+def nulls_table(sets):
+    heading("n", "tool", *(f"p < {level}" for level in LEVELS), "KS", "smallest p of KS", "sets with p of KS < 0.01")
+    for n in (5, 10, 20):
+        results = study(partial(experiment, n=n, changed=0.0), FORMULAS["none"], sets, n)
+        for tool, cells in rows(results, LEVELS).items():
+            print(f"| {n} | {tool} | {' | '.join(cells)} |", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", type=int, default=20, help="simulated sets of each case, at least 2")
-    sets = parser.parse_args().sets
-    shares = [*(f"p < {level}" for level in LEVELS), "KS"]
-    calls = [f"{what} at {level}" for level in CALLS for what in ("FDR", "power")]
-    print(f"{sets} sets of each case; numpy {np.__version__}\n")
-    print("| counts like | n | batch | tool |", " | ".join(shares + calls), "|")
-    print("|---" * 12 + "|")
-    for case in CASES:
-        for tool, numbers in scores(*case, sets).items():
-            print(line(case, tool, numbers), flush=True)
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
+    arguments = parser.parse_args()
+    print(f"{arguments.sets} sets of each case; numpy {np.__version__}")
+    for name in arguments.tables:
+        TABLES[name](arguments.sets)
 
+
+TABLES = {"tests": tests_table, "nulls": nulls_table}
 
 if __name__ == "__main__":
     main()
