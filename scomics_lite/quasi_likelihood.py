@@ -31,7 +31,7 @@ from scomics_lite.validation import Counts, InputError, check_counts, check_size
 from scomics_lite.variance_prior import SqueezedVariances, squeeze_variances
 
 PRIOR_COUNT = 0.125  # added to a typical library where fold changes are shown; keeps those of empty groups finite
-FARTHEST = 38.0
+FARTHEST = 38.0  # standard deviations: beyond, the normal distribution's tail is too small for a float
 SWITCH = 1.470402  # width in z-scores from which on a threshold's interval counts by its ends; edgeR's number
 PLAIN = {"ridge": 0.0, "min_mean": 0.0, "tolerance": 1e-12}  # the maximum of the likelihood itself
 
@@ -225,32 +225,6 @@ def test(fit, contrast, *, reduced=None, lfc_threshold=0.0, map=map):
     return pd.DataFrame(columns, index=fit.genes)
 
 
-def z_score(t, df):
-    """Turn t statistics into normal ones with the same tail, which is the same p-value.
-
-    Parameters
-    ----------
-    t : ndarray
-        Not negative.
-    df : ndarray
-        Degrees of freedom; infinite ones change nothing.
-
-    Returns
-    -------
-    ndarray
-        38 at most: beyond, the normal distribution's tail is too small for a float.
-
-    Examples
-    --------
-    >>> z_score(np.array([2.0, 2.0, 2.0]), np.array([3, 30, np.inf])).round(3)
-    array([1.478, 1.922, 2.   ])
-    """
-    known = np.isfinite(df)
-    with np.errstate(divide="ignore"):  # a tail of 0 is farther than any normal one
-        z = -special.ndtri_exp(np.log(special.stdtr(np.where(known, df, 1), -t)))
-    return np.minimum(np.where(known, z, t), FARTHEST)
-
-
 # --- fitting ----------------------------------------------------------------------------------------------------------
 
 
@@ -345,13 +319,21 @@ def _threshold_test(smaller, c, threshold, regression, variance, df, map):
     for factors in (regression.size_factors * step, regression.size_factors / step):
         at_end = glm.fit(regression.counts, smaller, factors, regression.dispersions, **PLAIN, map=map)
         ratio = np.maximum(2 * (regression.log_likelihood - at_end.log_likelihood), 0)
-        distances.append(z_score(np.sqrt(ratio / variance), df))
+        distances.append(_z_score(np.sqrt(ratio / variance), df))
     b = regression.coefficients @ c / np.log(2)
     near, far = np.minimum(*distances), np.maximum(*distances)
     near = np.where(np.abs(b) <= threshold, near, -near)
     ends = _mean_phi(-far, -far + SWITCH) + _mean_phi(near - SWITCH, near)
     pvalue = np.where(far + near > SWITCH, ends, 2 * _mean_phi(-far, near))
     return np.sign(b) * np.maximum(-near, 0), np.minimum(pvalue, 1)
+
+
+def _z_score(t, df):
+    """Turn t statistics, not negative, into normal ones with the same tail, 38 at most."""
+    known = np.isfinite(df)
+    with np.errstate(divide="ignore"):  # a tail of 0 is farther than any normal one
+        z = -special.ndtri_exp(np.log(special.stdtr(np.where(known, df, 1), -t)))
+    return np.minimum(np.where(known, z, t), FARTHEST)
 
 
 def _mean_phi(a, b):
