@@ -22,6 +22,7 @@ from scomics_lite.unimodal_prior import cut, fit_prior
 from scomics_lite.validation import InputError, did_you_mean, is_number
 
 NO_INFORMATION = 1e100  # a standard error, as a multiple of the largest scale
+SAME = 1e-10  # rates that differ by less are tied: sums of many terms have no more digits
 EXCHANGEABLE = ("effects", "z_scores")
 
 
@@ -152,7 +153,10 @@ class AshResult:
 
     def _row(self, gene):
         if gene in self.names:
-            return int(self.names.get_loc(gene))
+            rows = np.flatnonzero(self.names == gene)
+            if len(rows) > 1:
+                raise InputError(f"{len(rows)} effects are called {gene!r}; names must be unique to choose one")
+            return int(rows[0])
         if isinstance(gene, int | np.integer) and 0 <= gene < len(self.names):
             return int(gene)
         raise InputError(f"there is no effect {gene!r}; {did_you_mean(gene, self.names[:20])}")
@@ -270,10 +274,10 @@ def average_rate(rates):
     """
     rates = np.asarray(rates, dtype=float)
     averages = np.full(rates.shape, np.nan)
-    known = ~np.isnan(rates)
-    ordered = np.sort(rates[known])
+    order = np.argsort(rates)[: np.count_nonzero(~np.isnan(rates))]  # NaN come last
+    ordered = rates[order]
     means = np.cumsum(ordered) / np.arange(1, len(ordered) + 1)
-    averages[known] = means[np.searchsorted(ordered, rates[known], side="right") - 1]
+    averages[order] = means[np.searchsorted(ordered, ordered * (1 + SAME), side="right") - 1]
     return averages
 
 

@@ -87,7 +87,7 @@ def fit_weights(likelihoods, prior=None):
     """
     likelihoods, prior = _checked(likelihoods, prior)
     scaled = likelihoods / likelihoods.max(axis=1, keepdims=True)
-    return maximize(lambda: [scaled], prior, np.full(len(prior), 1 / len(prior)))
+    return maximize(lambda: [scaled], prior)
 
 
 def objective(likelihoods, prior, weights):
@@ -112,7 +112,7 @@ def objective(likelihoods, prior, weights):
         return float(np.log(likelihoods @ weights).sum() + (prior - 1)[penalized] @ np.log(weights[penalized]))
 
 
-def maximize(blocks, prior, start):
+def maximize(blocks, prior, start=None):
     """Find the best weights for likelihoods that come in blocks, so that they need not lie in memory together.
 
     With P = diag(1 / L pi), gradient G = L'P1 and curvature H = L'P^2 L (the penalty's terms added to both), f is about
@@ -128,8 +128,8 @@ def maximize(blocks, prior, start):
         Without arguments; gives an iterable of likelihoods (b, k), the same ones every time, whose rows have a maximum
         of about 1.
     prior : ndarray, shape (k,)
-    start : ndarray, shape (k,)
-        Positive weights, or such that every effect has a likelihood.
+    start : ndarray, shape (k,), optional
+        Weights near the best ones, under which every effect has a likelihood.
 
     Returns
     -------
@@ -138,19 +138,17 @@ def maximize(blocks, prior, start):
     Examples
     --------
     >>> halves = [np.array([[0.5, 0.1], [0.4, 0.2]]), np.array([[0.1, 0.6]])]
-    >>> maximize(lambda: halves, np.ones(2), np.full(2, 0.5)).round(4)
+    >>> maximize(lambda: halves, np.ones(2)).round(4)
     array([0.629, 0.371])
     """
-    here = _Point(blocks, prior, start / start.sum())
-    for _ in range(EM_STEPS):
+    here = _Point(blocks, prior, np.full(len(prior), 1 / len(prior)) if start is None else start / start.sum())
+    for _ in range(EM_STEPS if start is None else 0):
         here = _Point(blocks, prior, here.weights * here.gradient / here.total)
     for _ in range(STEPS):
-        if here.gap < GAP:
-            return here.weights
         there = _climb(here, blocks, prior)
-        if there is None:
+        here = here if there is None else there
+        if there is None or here.gap < GAP:
             break
-        here = there
     if here.gap > 1e-6 * max(1.0, abs(here.value)):
         warn(f"the weights of the mixture may be short of the best ones: the log likelihood by up to {here.gap:.2g}")
     return here.weights

@@ -112,12 +112,12 @@ class Mixture:
         """Whether the components are normal distributions, whole or halved."""
         return self.family.endswith("normal")
 
-    @property
+    @cached_property
     def spikes(self):
         """How many point masses there are: 0 or 1."""
         return int(self.components["scale"].iloc[0] == 0)
 
-    @property
+    @cached_property
     def spread_out(self):
         """Scale, lower and upper ends of the components other than the point mass, shape (3, k - spikes)."""
         return self.components[["scale", "lower", "upper"]].to_numpy(float)[self.spikes :].T
@@ -258,15 +258,22 @@ class Posteriors:
         return np.hstack([spike, logs]) if self.mixture.spikes else logs
 
     @cached_property
+    def _joint(self):
+        """Give weights times likelihoods, shape (b, k), over the largest likelihood of each row, and its logarithm."""
+        largest = self.log_likelihoods.max(axis=1)
+        return np.exp(self.log_likelihoods - largest[:, None]) * self.mixture.weights, largest
+
+    @cached_property
     def log_evidence(self):
         """Logarithms of the densities of the estimates under the whole prior, shape (b,)."""
-        largest = self.log_likelihoods.max(axis=1)
-        return np.log(np.exp(self.log_likelihoods - largest[:, None]) @ self.mixture.weights) + largest
+        joint, largest = self._joint
+        return np.log(joint.sum(axis=1)) + largest
 
     @cached_property
     def responsibilities(self):
         """Probabilities that the effects come from every component, shape (b, k)."""
-        return np.exp(self.log_likelihoods - self.log_evidence[:, None]) * self.mixture.weights
+        joint, _ = self._joint
+        return joint / joint.sum(axis=1, keepdims=True)
 
     def mean_sd(self):
         """Give posterior means and standard deviations of the effects.
@@ -365,5 +372,7 @@ class Posteriors:
         low, high = (np.reshape(bound, (-1, 1)) for bound in (low, high))
         start = np.clip((low - self.centre) / self.spread, self.lower, self.upper)
         end = np.clip((high - self.centre) / self.spread, self.lower, self.upper)
-        share = np.exp(log_mass(start, end, self.df) - self.log_masses)
+        share = (start < end).astype(float)
+        partly = (start < end) & ((start > self.lower) | (end < self.upper))  # most often none: zero is the mode
+        share[partly] = np.exp(log_mass(start[partly], end[partly], self.df) - self.log_masses[partly])
         return (self.responsibilities[:, self.mixture.spikes :] * share).sum(axis=1)

@@ -2,8 +2,9 @@
 
 The posterior of an effect under a uniform or half-normal prior is such a distribution, and effects lie many standard
 errors away from most of the components of a mixture: 1 - 1 is no mass then. So every interval is reflected to the
-right of its distribution, masses are differences of small tails, and their logarithms are what is given. All functions
-take arrays that broadcast; ``df=None`` is the normal distribution, a number the t distribution.
+right of its distribution, so that its mass is the difference of two small tails, given as a logarithm; what is too
+narrow or too far away even for that is integrated numerically. All functions take arrays that broadcast; ``df=None`` is
+the normal distribution, a number the t distribution.
 """
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy import special
 SQRT2 = np.sqrt(2)
 NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(20)  # integrate exp(-40 x) over (0, 1) to 1e-14
 REACH = 40.0  # so many times its scale beyond a bound, e^-40 of a tail is left
+SMALLEST = 1e-250  # a mass this small is about to underflow
 NARROW_MASS = 1e-4  # an interval this narrow would cost its mass 4 of 16 digits …
 NARROW_MOMENTS = 0.1  # … and its variance more
 STEEP = 200.0  # a tail with a spread below 1 / STEEP of its bound would lose 5 digits of its variance
@@ -43,13 +45,6 @@ def log_density(z, df=None):
 def log_mass(lower, upper, df=None):
     """Take the logarithm of the probability between two bounds, ln(F(upper) - F(lower)).
 
-    In the tail of the normal distribution, 0 < lower < upper, with erfcx(x) = exp(x^2) erfc(x),
-
-        ln(F(upper) - F(lower)) = -lower^2 / 2 + ln((erfcx(lower / sqrt 2) - d erfcx(upper / sqrt 2)) / 2)
-        d = exp((lower^2 - upper^2) / 2)
-
-    which no distance makes underflow.
-
     Parameters
     ----------
     lower, upper : array_like
@@ -66,15 +61,13 @@ def log_mass(lower, upper, df=None):
     ['-0.693147', '-804.608442', '-20.949057']
     """
     a, b, _ = _reflect(lower, upper)
-    with np.errstate(all="ignore"):
-        mass = _log_mass_normal(a, b) if df is None else _log_mass_t(a, b, df)
-        hard = (b - a) * (1 + np.abs(a)) < NARROW_MASS
-        if df is not None:
-            hard |= ~(mass > -600) & (a > 0)
+    mass = special.ndtr(-a) - special.ndtr(-b) if df is None else special.stdtr(df, -a) - special.stdtr(df, -b)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        hard = (((b - a) * (1 + np.abs(a)) < NARROW_MASS) | (mass < SMALLEST)) & (a < b)
+        logs = np.log(mass)
     if hard.any():
-        mass[hard] = _quadrature(a[hard], b[hard], df)[0]
-    mass[a == b] = -np.inf
-    return mass
+        logs[hard] = _quadrature(a[hard], b[hard], df)[0]
+    return logs
 
 
 def mean_variance(lower, upper, df=None):
@@ -123,21 +116,10 @@ def _reflect(lower, upper):
     return a, b, np.where(mirrored, -1.0, 1.0)
 
 
-def _log_mass_normal(a, b):
-    tail = special.erfcx(a / SQRT2) - np.exp((a - b) * (a + b) / 2) * np.where(b < np.inf, special.erfcx(b / SQRT2), 0)
-    return np.where(a > 0, np.log(tail / 2) - a**2 / 2, np.log(special.ndtr(b) - special.ndtr(a)))
-
-
-def _log_mass_t(a, b, df):
-    return np.log(
-        np.where(a > 0, special.stdtr(df, -a) - special.stdtr(df, -b), special.stdtr(df, b) - special.stdtr(df, a))
-    )
-
-
 def _moments_normal(a, b):
     """Mean and variance by the formulas of `mean_variance`, everything over the density at a."""
-    drop = np.exp((a - b) * (a + b) / 2)  # f(b) / f(a)
-    drop, edge = np.where(b < np.inf, drop, 0.0), np.where(b < np.inf, b, 0.0)
+    drop = np.where(b < np.inf, np.exp(-_fall(a, b - a, None)), 0.0)  # f(b) / f(a)
+    edge = np.where(b < np.inf, b, 0.0)
     start = np.where(a > -np.inf, a, 0.0)
     mass = np.exp(log_mass(a, b) - log_density(a))
     mean = (1 - drop) / mass
@@ -145,7 +127,7 @@ def _moments_normal(a, b):
 
 
 def _moments_t(a, b, df):
-    mass = np.exp(_log_mass_t(a, b, df) - log_density(a, df))  # over the density at a
+    mass = np.exp(log_mass(a, b, df) - log_density(a, df))  # over the density at a
     level, x = 1 + a**2 / df, (df - 1) / 2
     growth = np.log1p((b - a) * (b + a) / (df + a**2))  # ln of (1 + b^2 / df) / (1 + a^2 / df)
     mean = df * level * growth / 2 * special.exprel(-x * growth) / mass
@@ -166,15 +148,20 @@ def _slope(z, df):
     return z if df is None else (df + 1) * z / (df + z**2)
 
 
+def _fall(z, ahead, df):
+    """By how much the logarithm of the density falls on the way from z to z + ahead, with all its digits."""
+    rise = ahead * (2 * z + ahead)  # of the square
+    return rise / 2 if df is None else (df + 1) / 2 * np.log1p(rise / (df + z**2))
+
+
 def _quadrature(a, b, df):
     """Give ln mass, mean and variance by Gauss and Legendre's rule, from a as far as there is mass."""
     with np.errstate(divide="ignore"):
         half = np.minimum(b - a, np.where(a > 0, REACH / _slope(a, df), np.inf)) / 2
-    start = log_density(a, df)
     ahead = half[:, None] * (1 + NODES)  # (m, 20), from a
-    density = NODE_WEIGHTS * np.exp(log_density(a[:, None] + ahead, df) - start[:, None])
+    density = NODE_WEIGHTS * np.exp(-_fall(a[:, None], ahead, df))
     mass = density.sum(axis=1)
     mean = (density * ahead).sum(axis=1) / mass
     variance = (density * (ahead - mean[:, None]) ** 2).sum(axis=1) / mass
     with np.errstate(divide="ignore"):
-        return np.log(mass * half) + start, a + mean, variance
+        return np.log(mass * half) + log_density(a, df), a + mean, variance

@@ -17,7 +17,7 @@ NULL_WEIGHT = (
     10.0  # ashr's: the penalty counts nine more effects that are null, so that their share is rather too large
 )
 STEP = np.sqrt(2)  # between scales, ashr's
-KEPT = 400_000_000  # bytes of likelihoods that are kept; beyond that, every pass computes them anew
+KEPT = 600_000_000  # bytes of likelihoods that are kept; beyond that, every pass computes them anew
 SAMPLE = 20_000  # effects that give the weights to start from
 PRIORS = ("null_biased", "uniform")
 
@@ -112,17 +112,20 @@ def _fit_at(mode, effects, errors, family, df, point_mass, prior, progress):
     """Give the best mixture around a mode, and its log likelihood."""
     scales = default_scales(effects, errors, mode)
     components = make_components(family, np.append(0.0, scales) if point_mass else scales, mode)
-    k = len(components)
-    prior = _dirichlet(prior, components)
-    flat = Mixture(family, mode, np.full(k, 1 / k), components)
-    likelihoods = _Likelihoods(flat, effects, errors, df, progress)
-    start = flat.weights
+    flat = Mixture(family, mode, np.full(len(components), 1 / len(components)), components)
+    weights, log_likelihood = _best_weights(flat, effects, errors, df, _dirichlet(prior, components), progress)
+    return Mixture(family, mode, weights, components), log_likelihood
+
+
+def _best_weights(flat, effects, errors, df, prior, progress):
+    """Give the weights of the highest penalized log likelihood, and the log likelihood."""
+    likelihoods, start = _Likelihoods(flat, effects, errors, df, progress), None
     if len(effects) > 2 * SAMPLE:
         few = slice(None, None, len(effects) // SAMPLE)
-        start = maximize(_Likelihoods(flat, effects[few], errors[few], df, progress=False), prior, start)
-        start = 0.99 * start + 0.01 / k  # no likelihood of zero
+        start = maximize(_Likelihoods(flat, effects[few], errors[few], df, progress=False), prior)
+        start = 0.99 * start + 0.01 * flat.weights  # no effect may be impossible
     weights = maximize(likelihoods, prior, start)
-    return Mixture(family, mode, weights, components), likelihoods.total(weights)
+    return weights, likelihoods.total(weights)
 
 
 def _best_mode(fit_at, effects, errors):
