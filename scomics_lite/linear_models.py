@@ -126,6 +126,8 @@ class LinearFit:
         """
         c = np.asarray(contrast, dtype=float)
         used = c != 0
+        if used.sum() == 1:  # what is known already
+            return (self.stdev_unscaled[:, used] @ c[used]) ** 2
         variance = np.empty(len(self.genes))
         for genes, (_, root, _, _) in fit_blocks(self.values, self.weights, self.design):
             variance[genes] = ((c[used] @ root[:, used]) ** 2).sum(axis=1)
@@ -345,8 +347,11 @@ def _read_values(values):
     """Give log values (n, g) with the names of samples and genes."""
     if sparse.issparse(values):
         raise InputError("linear models need dense values: fit(log_cpm(counts), design), or values.toarray()")
-    frame = values if isinstance(values, pd.DataFrame) else pd.DataFrame(np.asarray(values))
-    matrix = frame.to_numpy(float)
+    try:
+        frame = values if isinstance(values, pd.DataFrame) else pd.DataFrame(np.asarray(values))
+        matrix = frame.to_numpy(float)
+    except (TypeError, ValueError):
+        raise InputError("values must be a table of numbers, samples x genes, such as log_cpm(counts)") from None
     bad = np.argwhere(np.isinf(matrix))
     if bad.size:
         i, g = bad[0]

@@ -351,7 +351,10 @@ def _check(variances, df, covariate):
 
 def _vector(values, names, what):
     check_order(values, names, what)
-    values = np.asarray(values, dtype=float)
+    try:
+        values = np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        raise InputError(f"{what} must be numbers, one for each gene; got {values!r}") from None
     if values.shape != (len(names),) or not values.size:
         raise InputError(f"{what}: one number for each of the {len(names)} genes is needed, got shape {values.shape}")
     return values

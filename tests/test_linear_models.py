@@ -48,6 +48,9 @@ def test_each_gene_is_fitted_as_statsmodels_does(values, spread, rtol):
         np.testing.assert_allclose(fitted.sigma[g] * fitted.stdev_unscaled[g], theirs.bse, rtol=rtol)
         np.testing.assert_allclose(variance[g], c @ theirs.normalized_cov_params @ c, rtol=rtol)
     assert (fitted.df_residual == 5).all()
+    root = linear_models.fit_blocks(values.to_numpy(), weights, DESIGN)
+    alone = np.concatenate([(found[1][:, 2] ** 2).sum(axis=1) for _, found in root])
+    np.testing.assert_allclose(fitted.contrast_variance([0, 0, -2.0]), 4 * alone, rtol=1e-12)
     if spread == 0:
         plain = fit(values, DESIGN)
         np.testing.assert_allclose(fitted.coefficients, plain.coefficients, rtol=1e-12)
@@ -275,6 +278,9 @@ def test_bad_values(values):
         fit(values, DESIGN)
     with pytest.raises(InputError, match="dense values"):
         fit(sparse.csr_array(np.ones((8, 3))), DESIGN)
+    for odd in (pd.DataFrame({"gene": list("abcdefgh")}), np.ones((2, 2, 2))):
+        with pytest.raises(InputError, match="values must be a table of numbers"):
+            fit(odd, DESIGN)
     with pytest.raises(InputError, match="a design for 8 samples"):
         fit(values.iloc[:, :3], DESIGN.iloc[:5])
 

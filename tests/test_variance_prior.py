@@ -254,6 +254,7 @@ def test_unequal_degrees_of_freedom_under_an_infinite_prior():
         (([1.0, 2.0], [3, 3, 3]), "degrees of freedom: one number for each of the 2 genes"),
         (([], 3), "variances: one number"),
         ((np.ones((2, 2)), 3), "variances: one number"),
+        ((["a", "b"], 3), "variances must be numbers"),
     ],
 )
 def test_bad_variances(arguments, message):
