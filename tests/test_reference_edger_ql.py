@@ -3,11 +3,11 @@
 The tables come from R 4.2.2 (17 digits; MANIFEST.json beside them has the calls). They and the data stay outside the
 repository: where SCOMICS_LITE_REFERENCE and SCOMICS_LITE_DATA do not name their folders, these tests are skipped.
 
-Measured with edgeR's factors, trended dispersions and abundances given, relative and largest: quasi-dispersions 5e-7 on
-pasilla and pickrell, 2e-6 on airway; p-values 1.3e-6, 1.6e-5 and 4e-5, medians 1e-10, 1e-10 and 7e-7. What is left comes from
-where edgeR's regressions stop: airway's prior degrees of freedom differ by 3e-6 because of one gene whose deviance
-is 0.00019, of which edgeR's is off by 2e-3; from edgeR's deviances ours come out to 1e-14. Fold changes differ by
-5e-5 at most.
+Measured with edgeR's factors, trended dispersions and abundances given, relative and largest: quasi-dispersions 5e-7
+on pasilla and pickrell, 2e-6 on airway; p-values 1.3e-6, 1.6e-5 and 4e-5, medians 1e-10, 1e-10 and 7e-7. What is left
+comes from where edgeR's regressions stop: airway's prior degrees of freedom differ by 3e-6 because of one gene whose
+deviance is 0.00019, of which edgeR's is off by 2e-3; from edgeR's deviances ours come out to 1e-14. Fold changes differ
+by 5e-5 at most.
 
 The whole way from counts, all our own: the same genes called in every table, p-values within 3e-5.
 """
