@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from scomics_lite.library_sizes import effective_library_sizes, geometric_mean_one, to_norm_factors, to_size_factors
 from scomics_lite.notices import warn
 from scomics_lite.trimmed_means import m_a_variance, tmm_factor, tmmwsp_factor, untrimmed
 from scomics_lite.validation import (
@@ -68,7 +69,7 @@ def size_factors(counts, method="median_of_ratios", *, layer=None):
     _check_method(method)
     counts = check_counts(counts, layer=layer)
     if method == "total":
-        return _geometric_mean_one(counts.library_sizes)
+        return geometric_mean_one(counts.library_sizes)
     if method == "median_of_ratios":
         return _median_of_ratios(counts)
     if method == "poscounts":
@@ -122,69 +123,6 @@ def norm_factors(counts, method="tmm", *, reference=None, logratio_trim=0.3, sum
     if method in ("rle", "upper_quartile"):
         return _edger_factors(counts, method)
     return to_norm_factors(size_factors(counts.matrix, method), counts.library_sizes)
-
-
-def to_size_factors(norm_factors, library_sizes):
-    """Turn edgeR's normalization factors into size factors: s = N f, scaled to geometric mean 1.
-
-    Parameters
-    ----------
-    norm_factors, library_sizes : array_like, shape (n,)
-        f and N of every sample.
-
-    Returns
-    -------
-    ndarray, shape (n,)
-
-    Examples
-    --------
-    >>> to_size_factors([1.0, 1.0], [1_000_000, 4_000_000])
-    array([0.5, 2. ])
-    """
-    return _geometric_mean_one(np.asarray(norm_factors, dtype=float) * np.asarray(library_sizes))
-
-
-def to_norm_factors(size_factors, library_sizes):
-    """Turn size factors into edgeR's normalization factors: f = s / N, scaled to geometric mean 1.
-
-    Parameters
-    ----------
-    size_factors, library_sizes : array_like, shape (n,)
-        s (on any scale) and N of every sample.
-
-    Returns
-    -------
-    ndarray, shape (n,)
-
-    Examples
-    --------
-    >>> to_norm_factors([0.5, 2.0], [1_000_000, 4_000_000])
-    array([1., 1.])
-    """
-    return _geometric_mean_one(np.asarray(size_factors, dtype=float) / np.asarray(library_sizes))
-
-
-def effective_library_sizes(size_factors, library_sizes):
-    """Turn size factors of any scale into edgeR's effective library sizes: proportional to s, and as large as the N.
-
-    They are the N f of `to_norm_factors`: their geometric mean is that of the library sizes.
-
-    Parameters
-    ----------
-    size_factors, library_sizes : array_like, shape (n,)
-        s (on any scale) and N of every sample.
-
-    Returns
-    -------
-    ndarray, shape (n,)
-
-    Examples
-    --------
-    >>> effective_library_sizes([0.5, 1.0], [1_000_000, 8_000_000])
-    array([2000000., 4000000.])
-    """
-    log_s, log_n = np.log(np.asarray(size_factors, dtype=float)), np.log(library_sizes)
-    return np.exp(log_s + (log_n - log_s).mean())
 
 
 def normalize(counts, size_factors, *, layer=None):
@@ -326,7 +264,7 @@ def _poscounts(counts):
     for genes, values in counts.rows():
         log_mean[genes] += np.log(values)
     log_mean /= len(counts.samples)
-    return _geometric_mean_one(np.exp([np.median(np.log(values) - log_mean[genes]) for genes, values in counts.rows()]))
+    return geometric_mean_one(np.exp([np.median(np.log(values) - log_mean[genes]) for genes, values in counts.rows()]))
 
 
 def _rle(counts):
@@ -355,9 +293,9 @@ def _edger_factors(counts, method, *, reference=None, trim=(0.3, 0.05), weighted
     """Compute normalization factors by edgeR's rules and on its scale (geometric mean 1)."""
     library_sizes = counts.library_sizes
     if method == "rle":
-        return _geometric_mean_one(_rle(counts) / library_sizes)
+        return geometric_mean_one(_rle(counts) / library_sizes)
     if method == "upper_quartile":
-        return _geometric_mean_one(_positive_upper_quartiles(counts) / library_sizes)
+        return geometric_mean_one(_positive_upper_quartiles(counts) / library_sizes)
     if reference is None:
         reference = _reference_sample(counts, method)
     y_reference = _dense_row(counts.matrix, reference)
@@ -368,7 +306,7 @@ def _edger_factors(counts, method, *, reference=None, trim=(0.3, 0.05), weighted
         factor(genes, values, y_reference, n_sample, library_sizes[reference], trim, weighted)
         for (genes, values), n_sample in zip(counts.rows(), library_sizes, strict=True)
     ]
-    return _geometric_mean_one(_warn_without_genes(np.array(factors), counts.samples))
+    return geometric_mean_one(_warn_without_genes(np.array(factors), counts.samples))
 
 
 def _reference_sample(counts, method):
@@ -425,10 +363,6 @@ def _dense_row(matrix, row):
     """One sample as a plain array of floats, shape (g,)."""
     one = matrix[[row], :]
     return np.asarray(one.toarray() if sparse.issparse(one) else one, dtype=float).ravel()
-
-
-def _geometric_mean_one(values):
-    return values / np.exp(np.mean(np.log(values)))
 
 
 def _check_method(method):

@@ -18,7 +18,7 @@ from scomics_lite.design import contrast as contrast_vector
 from scomics_lite.empirical_bayes import average_rate
 from scomics_lite.irls import Model, uphill
 from scomics_lite.notices import warn
-from scomics_lite.validation import InputError, is_number
+from scomics_lite.validation import InputError, check_threshold, is_number
 
 WIDE = 15.0  # standard deviation of the other coefficients' normal prior, in natural logarithms, as in apeglm
 SCALES = (0.001, 1.0)  # between which a scale is learned, in natural logarithms, as in apeglm
@@ -340,8 +340,7 @@ def _table(fit, peak, spread, threshold):
 def _check_sizes(prior_scale, lfc_threshold):
     if prior_scale is not None and not (is_number(prior_scale) and prior_scale > 0):
         raise InputError(f"prior_scale is a size in log2, above 0, or None to learn it; got {prior_scale!r}")
-    if not (is_number(lfc_threshold) and lfc_threshold >= 0):
-        raise InputError(f"lfc_threshold is a size in log2, 0 or more; got {lfc_threshold!r}")
+    check_threshold(lfc_threshold)
 
 
 def _warn_of_no_peak(genes):

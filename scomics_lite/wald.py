@@ -12,7 +12,7 @@ from scipy import stats
 from statsmodels.nonparametric.smoothers_lowess import lowess
 
 from scomics_lite.design import contrast as contrast_vector
-from scomics_lite.validation import InputError, did_you_mean, is_number
+from scomics_lite.validation import InputError, check_threshold, did_you_mean
 
 ALTERNATIVES = ("greater_abs", "less_abs", "greater", "less")
 
@@ -232,8 +232,7 @@ def _claim(b, s, threshold, alternative):
 def _check_claim(threshold, alternative):
     if alternative not in ALTERNATIVES:
         raise InputError(f"there is no alternative {alternative!r}; {did_you_mean(alternative, ALTERNATIVES)}")
-    if not (is_number(threshold) and threshold >= 0):
-        raise InputError(f"lfc_threshold is a size in log2, 0 or more; got {threshold!r}")
+    check_threshold(threshold)
     if alternative == "less_abs" and threshold == 0:
         raise InputError("alternative 'less_abs' claims |log2 fold change| < lfc_threshold: give one above 0")
 
