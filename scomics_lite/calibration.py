@@ -12,6 +12,9 @@ keeps the claims next to the truth, one row for every method, set and gene; the 
 DataFrame, so that a question of one's own is a line of pandas: ``results[results["baseMean"] > 10]`` has the genes with
 enough counts.
 
+For counts like one's own, simulate with ``parameters=simulate.estimate_parameters(adata)`` and as many samples as there
+are.
+
 Sets, not genes, are what is repeated: the genes of one set share their dispersion trend, their prior and their bad
 luck. So every standard error here is one over sets.
 """
