@@ -306,7 +306,7 @@ def _by_voom(task):
 
 def _filtered(task):
     """Give the genes with counts enough (g,), their counts, and size factors: TMM of these genes if none is given."""
-    task.step("genes and size factors")
+    task.step("genes")
     counts = task.counts
     kept = filter_by_expression(counts, task.design)
     if kept.sum() < 2:
@@ -321,6 +321,7 @@ def _filtered(task):
             f"sample {counts.samples[empty[0]]!r} has no count in the {kept.sum():,} genes that enough samples have: "
             "leave it out, or see what went wrong with it"
         )
+    task.step("size factors")
     s = normalization.size_factors(some.matrix, "tmm") if task.size_factors is None else task.size_factors
     return kept, some, s
 
