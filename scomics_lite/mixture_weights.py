@@ -18,6 +18,7 @@ from scomics_lite.validation import InputError
 
 GAP = 1e-9  # f this near to its maximum is there
 STEPS = 200
+GROWTH = 10.0  # of the gap in one step; there must be some, for f comes first
 EM_STEPS = 10  # away from the start, before the first quadratic problem
 RIDGE = 1e-11  # of the curvature, for components that the data cannot tell apart
 
@@ -183,7 +184,9 @@ class _Point:
 def _climb(here, blocks, prior):
     """Give a better point, or None where rounding hides what is better.
 
-    Near the top, f is flat within its rounding errors while the gradient still tells points apart.
+    A step that takes away the component some effect cannot do without rises less than it should, and leaves a gradient
+    that later steps can only work off bit by bit: it is too long. Near the top, f is flat within its rounding errors
+    while the gradient still tells points apart.
     """
     target = _quadratic_maximum(here)
     rounding = 1e-13 * (1 + abs(here.value))
@@ -192,7 +195,8 @@ def _climb(here, blocks, prior):
     while length == 1 or length * promised > rounding:
         weights = here.weights + length * (target - here.weights)
         there = _Point(blocks, prior, weights / weights.sum())
-        if there.value > here.value + rounding or (there.value > here.value - rounding and there.gap < here.gap):
+        rises = there.value > here.value + rounding and there.gap < GROWTH * max(here.gap, 1.0)
+        if rises or (there.value > here.value - rounding and there.gap < here.gap):
             return there
         length /= 2
     return None
