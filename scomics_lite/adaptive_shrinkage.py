@@ -143,7 +143,7 @@ class AshResult:
         mass : float
             Probability of the point mass at the mode.
         """
-        at, row = np.asarray(at, dtype=float), self._row(gene)
+        at, row = np.asarray(at, dtype=float), self.row_of(gene)
         rows, x, errors, unit = self._problem()
         if row not in rows:
             return np.full(at.shape, np.nan), np.nan
@@ -151,8 +151,9 @@ class AshResult:
         posterior = Posteriors(self.mixture.used(), x[[here]], errors[[here]], self.df)
         return posterior.density(at / unit[here]) / unit[here], float(posterior.at(self.mixture.mode)[0])
 
-    def _row(self, gene):
-        if gene in self.names:
+    def row_of(self, gene):
+        """Find an effect by its name, or by its position where a whole number is no name."""
+        if np.isscalar(gene) and gene in self.names:
             rows = np.flatnonzero(self.names == gene)
             if len(rows) > 1:
                 raise InputError(f"{len(rows)} effects are called {gene!r}; names must be unique to choose one")

@@ -313,6 +313,8 @@ def test_prior_and_posterior_refuses_what_has_no_posterior(results):
         plots.prior_and_posterior(results["normal"].mixture, "gene7")
     with pytest.raises(InputError, match="there is no effect 'gene700'; did you mean"):
         plots.prior_and_posterior(results["normal"], "gene700")
+    with pytest.raises(InputError, match=r"there is no effect \['gene7'\]"):
+        plots.prior_and_posterior(results["normal"], ["gene7"])
     result = ash(pd.Series([1.0, np.nan, 2.0], index=["a", "untested", "unknown"]), [1, 1, np.inf])
     with pytest.raises(
         InputError, match="gene 'untested' has estimate nan and standard error 1: no likelihood to plot"

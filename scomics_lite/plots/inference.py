@@ -139,7 +139,7 @@ def prior_and_posterior(result, gene, *, ax=None):
     """
     if not isinstance(result, AshResult):
         raise InputError(f"prior_and_posterior shows what scomics_lite.empirical_bayes.ash gives; got {_kind(result)}")
-    row = result._row(gene)
+    row = result.row_of(gene)
     estimate, error = result.effects[row], result.standard_errors[row]
     if not (np.isfinite(estimate) and np.isfinite(error)):
         raise InputError(f"gene {gene!r} has estimate {estimate:g} and standard error {error:g}: no likelihood to plot")
@@ -259,9 +259,9 @@ def _prior_density(result, row, x):
 
 
 def _likelihood(result, row, x):
-    df = np.inf if result.df is None else np.broadcast_to(result.df, result.effects.shape)[row]  # inf is normal
+    errors = stats.norm if result.df is None else stats.t(result.df)
     error = result.standard_errors[row]
-    return stats.t.pdf((result.effects[row] - x) / error, df) / error
+    return errors.pdf((result.effects[row] - x) / error) / error
 
 
 def _around(mode, low, high):
