@@ -11,6 +11,7 @@ The prior degrees of freedom d0 come from how much the genes' deviances scatter 
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from scipy.linalg import qr
 from scipy.special import xlogy
 
 from scomics_lite import glm, negative_binomial
-from scomics_lite.blocks import gene_blocks
+from scomics_lite.blocks import map_blocks
 from scomics_lite.design import match_design
 from scomics_lite.irls import Model
 from scomics_lite.normalization import effective_library_sizes
@@ -68,7 +69,7 @@ class EdgerDispersions:
         )
 
 
-def edger_dispersions(counts, design, size_factors, *, prior_df=None, layer=None):
+def edger_dispersions(counts, design, size_factors, *, prior_df=None, layer=None, map=map):
     """Estimate common, trended and tagwise dispersions as edgeR's ``estimateDisp(y, design)`` of version 3.40 does.
 
     Parameters
@@ -83,6 +84,8 @@ def edger_dispersions(counts, design, size_factors, *, prior_df=None, layer=None
         d0. Estimated from the data when not given.
     layer : str, optional
         Layer of an AnnData that holds the counts.
+    map : callable
+        What applies the work to blocks of genes; see `scomics_lite.blocks`.
 
     Returns
     -------
@@ -112,16 +115,16 @@ def edger_dispersions(counts, design, size_factors, *, prior_df=None, layer=None
     used = np.flatnonzero(np.asarray(counts.matrix.sum(axis=0)).ravel() >= LEAST_COUNT)
     if used.size == 0:
         raise InputError(f"no gene has {LEAST_COUNT} counts in total")
-    heights = _tabulate(counts, x, sizes, used)
+    heights = _tabulate(counts, x, sizes, used, map)
     common = float(_dispersion_at(heights.sum(axis=0, keepdims=True))[0])
-    abundance = average_log_cpm(counts, sizes, common)
+    abundance = average_log_cpm(counts, sizes, common, map=map)
     shared = _average_by_abundance(abundance[used], heights)
     trend = _dispersion_at(shared)
-    if prior_df is None:
-        prior_df = _prior_df(counts, x, sizes, used, trend, abundance[used])
-    weight = min(prior_df / (len(x) - x.shape[1]), LARGEST_PRIOR)
     trended = np.full(len(counts.genes), trend[abundance[used].argmin()])
     trended[used] = trend
+    if prior_df is None:
+        prior_df = _prior_df(counts, x, sizes, used, trended, abundance, map)
+    weight = min(prior_df / (len(x) - x.shape[1]), LARGEST_PRIOR)
     tagwise = trended.copy()
     tagwise[used] = _dispersion_at(heights + weight * shared)
     return EdgerDispersions(counts.genes, abundance, common, trended, tagwise, float(prior_df))
@@ -199,13 +202,19 @@ def edger_tagwise(counts, design, size_factors, *, layer=None):
 # --- the table of likelihoods -----------------------------------------------------------------------------------------
 
 
-def _tabulate(counts, x, sizes, genes):
+def _tabulate(counts, x, sizes, genes, map=map):
     """Compute l on the grid, shape (genes, 21); 0 for a gene without a residual degree of freedom."""
-    heights = np.zeros((len(genes), len(GRID)))
-    for members, kept, y, mean in _without_empty_samples(counts, x, sizes, genes):
+    blocks = map_blocks(partial(_tabulate_block, x, sizes), counts.matrix, genes, map=map)
+    return np.concatenate([heights for _, heights in blocks])
+
+
+def _tabulate_block(x, sizes, y):
+    """Compute l of b genes on the grid, shape (b, 21)."""
+    heights = np.zeros((y.shape[1], len(GRID)))
+    for members, kept, some, mean in _without_empty_samples(x, sizes, y):
         columns = _independent(x[kept])
         if kept.sum() > columns.size:
-            heights[members] = _profile_on_grid(y, x[kept][:, columns], sizes[kept], mean)
+            heights[members] = _profile_on_grid(some, x[kept][:, columns], sizes[kept], mean)
     return heights
 
 
@@ -242,15 +251,12 @@ def _climb(y, x, sizes, phi, beta):
     return beta
 
 
-def _without_empty_samples(counts, x, sizes, genes):
-    """Yield genes (positions among `genes`), the samples whose mean is not zero in them, the counts and means there."""
-    position = np.zeros(len(counts.genes), dtype=int)
-    position[genes] = np.arange(len(genes))
-    for block, y in gene_blocks(counts.matrix, genes):
-        mean = _fit(y, x, sizes, FIRST).mean
-        kept = (mean >= NO_MEAN) | (y >= NO_MEAN)
-        for pattern, members in patterns(kept):
-            yield position[block[members]], pattern, y[np.ix_(pattern, members)], mean[np.ix_(pattern, members)]
+def _without_empty_samples(x, sizes, y):
+    """Yield genes of a block, the samples whose mean is not zero in them, and the counts and means there."""
+    mean = _fit(y, x, sizes, FIRST).mean
+    for pattern, members in patterns((mean >= NO_MEAN) | (y >= NO_MEAN)):
+        some = np.ix_(pattern, members)
+        yield members, pattern, y[some], mean[some]
 
 
 def patterns(kept):
@@ -311,7 +317,7 @@ def _dispersion_at(heights):
 # --- abundance and its trend ------------------------------------------------------------------------------------------
 
 
-def average_log_cpm(counts, sizes, dispersions):
+def average_log_cpm(counts, sizes, dispersions, *, map=map):
     """Fit log2 counts per million over all samples, with 2 counts added in proportion to library size.
 
     Parameters
@@ -320,6 +326,8 @@ def average_log_cpm(counts, sizes, dispersions):
     sizes : ndarray, shape (n,)
         Effective library sizes, see `scomics_lite.normalization.effective_library_sizes`.
     dispersions : array_like, shape (g,) or ()
+    map : callable
+        What applies the fit to blocks of genes; see `scomics_lite.blocks`.
 
     Returns
     -------
@@ -331,14 +339,17 @@ def average_log_cpm(counts, sizes, dispersions):
     >>> np.exp2(average_log_cpm(counts, np.array([1e6, 2e6]), 0.1)).round(1)
     array([99.3,  9.3])
     """
+    dispersions = np.broadcast_to(dispersions, len(counts.genes))
+    every = np.arange(len(counts.genes))
+    blocks = map_blocks(partial(_abundance_of_block, sizes), counts.matrix, every, dispersions, map=map)
+    return (np.concatenate([abundance for _, abundance in blocks]) + np.log(1e6)) / np.log(2)
+
+
+def _abundance_of_block(sizes, y, dispersions):
+    """Fit ln(counts / library size) of b genes over all samples, with prior counts, shape (b,)."""
     added = PRIOR_COUNT * sizes / sizes.mean()
-    abundance = np.empty(len(counts.genes))
-    dispersions = np.broadcast_to(dispersions, abundance.shape)
-    ones = np.ones((len(sizes), 1))
-    for genes, y in gene_blocks(counts.matrix, np.arange(len(abundance))):
-        fit = _fit(y + added[:, None], ones, sizes + 2 * added, dispersions[genes])
-        abundance[genes] = fit.coefficients[:, 0]
-    return (abundance + np.log(1e6)) / np.log(2)
+    fit = _fit(y + added[:, None], np.ones((len(sizes), 1)), sizes + 2 * added, dispersions)
+    return fit.coefficients[:, 0]
 
 
 def _average_by_abundance(abundance, heights):
@@ -365,17 +376,24 @@ def _average_by_abundance(abundance, heights):
 # --- the prior degrees of freedom -------------------------------------------------------------------------------------
 
 
-def _prior_df(counts, x, sizes, genes, trend, abundance):
+def _prior_df(counts, x, sizes, genes, trended, abundance, map):
     """Estimate the d0 of the scaled F distribution of the genes' deviances per degree of freedom (Smyth 2004)."""
-    variances, df = np.zeros(len(genes)), np.zeros(len(genes))
-    for members, kept, y, _ in _without_empty_samples(counts, x, sizes, genes):
-        columns = _independent(x[kept])
-        df[members] = kept.sum() - columns.size
-        if kept.sum() > columns.size:
-            fit = _fit(y, x[kept][:, columns], sizes[kept], trend[members])
-            deviance = negative_binomial.deviance(y, fit.mean, trend[members]).sum(axis=0)
-            variances[members] = np.maximum(deviance, 0) / df[members]  # rounding may leave less than nothing
+    blocks = map_blocks(partial(_scatter_of_block, x, sizes), counts.matrix, genes, trended, map=map)
+    variances, df = np.concatenate([scatter for _, scatter in blocks], axis=1)
     informative = np.count_nonzero(df)
     if informative < 2:
         raise InputError(f"{informative} genes are too few to estimate prior_df from; pass it, or use more genes")
-    return squeeze_variances(variances, df, covariate=abundance).prior_df
+    return squeeze_variances(variances, df, covariate=abundance[genes]).prior_df
+
+
+def _scatter_of_block(x, sizes, y, trended):
+    """Compute deviances per degree of freedom, and the degrees of freedom, both of b genes, shape (2, b)."""
+    variances, df = np.zeros((2, y.shape[1]))
+    for members, kept, some, _ in _without_empty_samples(x, sizes, y):
+        columns = _independent(x[kept])
+        df[members] = kept.sum() - columns.size
+        if kept.sum() > columns.size:
+            fit = _fit(some, x[kept][:, columns], sizes[kept], trended[members])
+            deviance = negative_binomial.deviance(some, fit.mean, trended[members]).sum(axis=0)
+            variances[members] = deviance / df[members]
+    return np.array([variances, df])

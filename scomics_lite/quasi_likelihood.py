@@ -143,7 +143,7 @@ def fit(counts, design, size_factors, dispersions, *, robust=False, layer=None, 
     sizes = effective_library_sizes(s, counts.library_sizes)
     phi, abundance = _trend_of(dispersions, counts.genes)
     regression = glm.fit(counts, design, s, phi, **PLAIN, map=map)
-    abundance = average_log_cpm(counts, sizes, regression.dispersions) if abundance is None else abundance
+    abundance = average_log_cpm(counts, sizes, regression.dispersions, map=map) if abundance is None else abundance
     coefficients = _with_prior_count(regression, sizes, map)
     deviance, df, least_mean = _deviances(regression)
     raw = np.divide(deviance, df, out=np.zeros_like(deviance), where=df > 0)

@@ -150,7 +150,11 @@ def run(adata, formula="~ condition", **settings):
 
 
 @pytest.mark.parametrize("formula", ["~ condition", "~ age + condition"])
-@pytest.mark.parametrize("settings", [{}, {"method": "lrt", "reduced": "~ 1"}], ids=["wald", "lrt"])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"method": "lrt", "reduced": "~ 1"}, {"method": "ql"}, {"method": "ql", "lfc_threshold": 0.5}],
+    ids=["wald", "lrt", "ql", "ql beyond a threshold"],
+)
 def test_threads_give_the_same_table_bit_for_bit(experiment, client, formula, settings, monkeypatch):
     monkeypatch.setattr(blocks, "BLOCK", 16 * 70)
     alone = run(experiment, formula, **settings)
