@@ -12,15 +12,21 @@ by 5e-5 at most.
 The whole way from counts, all our own: the same genes called in every table, p-values within 3e-5.
 """
 
-from functools import cache
-
 import numpy as np
 import pytest
-from fixtures.published import FORMULAS, adata, experiment, needs_tables, question, table
+from fixtures.published import (
+    FORMULAS,
+    adata,
+    edger_given,
+    experiment,
+    needs_tables,
+    quasi_likelihood_given,
+    question,
+    table,
+)
 from scipy import stats
 
 from scomics_lite import datasets, differential, quasi_likelihood
-from scomics_lite.edger import EdgerDispersions
 from scomics_lite.empirical_bayes import squeeze_variances
 from scomics_lite.filtering import filter_by_expression
 
@@ -40,23 +46,6 @@ TABLES = [  # of a set, what was asked, settings of the fit and of the test
 ]
 
 
-def given(name):
-    """Turn edgeR's dispersions into the form that ours have."""
-    theirs = table(name, "edger_disp")
-    numbers = [theirs[column].to_numpy() for column in ("AveLogCPM", "common", "trended", "tagwise")]
-    return EdgerDispersions(theirs.index, numbers[0], numbers[1][0], *numbers[2:], np.nan)
-
-
-@cache
-def fitted(name, robust=False):
-    """Fit the genes that edgeR kept, at its factors and dispersions."""
-    counts, design, _ = experiment(name)
-    factors = table(name, "edger_normfactors_filtered").loc[design.index]
-    dispersions = given(name)
-    sizes = factors["TMM"] * factors["libsize"]
-    return quasi_likelihood.fit(counts[dispersions.genes], design, sizes, dispersions, robust=robust)
-
-
 def relative(ours, theirs):
     return np.abs(np.asarray(ours) / np.asarray(theirs) - 1)
 
@@ -70,7 +59,7 @@ def test_filter(name):
 
 @every_set
 def test_quasi_dispersions(name):
-    fit, theirs = fitted(name), table(name, "edger_glmQLFit")
+    fit, theirs = quasi_likelihood_given(name), table(name, "edger_glmQLFit")
     np.testing.assert_array_equal(fit.df_residual, theirs["df.residual.zeros"])
     np.testing.assert_allclose(fit.deviance, theirs["deviance"], rtol=1e-5, atol=2e-5)
     tolerance = 1e-5 if name == "airway" else 1e-6
@@ -91,14 +80,16 @@ def test_squeezing_of_their_deviances(name):
 
 
 def test_robust_quasi_dispersions():
-    fit, theirs = fitted("pasilla", robust=True), table("pasilla", "edger_glmQLFit_robust")
+    fit, theirs = quasi_likelihood_given("pasilla", robust=True), table("pasilla", "edger_glmQLFit_robust")
     for ours, column in ((fit.variances.posterior, "var.post"), (fit.df_total, "df.total")):
         assert relative(ours, theirs[column]).max() < 1e-6
 
 
 @pytest.mark.parametrize(("name", "file", "contrast", "robust", "threshold"), TABLES)
 def test_tests(name, file, contrast, robust, threshold):
-    ours = quasi_likelihood.test(fitted(name, robust), question(name, contrast), lfc_threshold=threshold)
+    ours = quasi_likelihood.test(
+        quasi_likelihood_given(name, robust), question(name, contrast), lfc_threshold=threshold
+    )
     theirs = table(name, file)
     off = relative(ours["pvalue"], theirs["PValue"])
     assert np.median(off) < 1e-6
@@ -127,7 +118,7 @@ def test_single_cells():
     theirs, cells = table("islam_esmef", "edger_glmQLFTest"), table("islam_esmef", "sc_design")
     counts = datasets.load("islam_esmef", progress=False)[cells.index, theirs.index].copy()
     factors = table("islam_esmef", "edger_normfactors").loc[cells.index]
-    dispersions = given("islam_esmef")
+    dispersions = edger_given("islam_esmef")
     fit = quasi_likelihood.fit(counts, cells, factors["TMMwsp"] * factors["libsize"], dispersions)
     ours = quasi_likelihood.test(fit, [0, 1])
     assert relative(ours["pvalue"], theirs["PValue"]).max() < 1e-4
