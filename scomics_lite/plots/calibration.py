@@ -234,7 +234,7 @@ def _draw_rates(ax, table, claimed, observed, error, apart=0.0):
         limit(0, top)
         axis.set_major_locator(FixedLocator(RATES))
         axis.set_major_formatter(plain_number)
-    ax.legend(loc="upper left")
+    ax.legend(loc="best")  # the upper left is empty only if the rates hold
 
 
 def _root(values):
