@@ -1,15 +1,18 @@
-"""How far our numbers are from DESeq2's and edgeR's: ``python benchmarks/agreement.py``.
+"""How far our numbers are from DESeq2's, edgeR's and limma's: ``python benchmarks/agreement.py``.
 
-The tables come from R 4.2.2 with DESeq2 1.38.3 and edgeR 3.40.2, for the real pasilla, airway and pickrell data;
-SCOMICS_LITE_REFERENCE and SCOMICS_LITE_DATA name the folders. One row for each column compared: median and largest
-difference over the genes (relative, or absolute where it says so), the tolerance that the course promises and the share
-of genes that it promises it for, how many genes are outside, and of what class they are. Where an estimate is the
-maximum of a likelihood, the class says for how many ours is the higher one. Columns without a promise show what is.
+The tables come from R 4.2.2 with DESeq2 1.38.3, edgeR 3.40.2 and limma 3.54.1, for the real pasilla, airway and
+pickrell data; SCOMICS_LITE_REFERENCE and SCOMICS_LITE_DATA name the folders. One row for each column compared: median
+and largest difference over the genes (relative, or absolute where it says so), the tolerance that the course promises
+and the share of genes that it promises it for, how many genes are outside, and of what class they are. Where an estimate
+is the maximum of a likelihood, the class says for how many ours is the higher one. Columns without a promise show what
+is.
 
 - Dispersions are estimated at DESeq2's size factors, airway's with its prior variance, which DESeq2 draws by random
   numbers (three residual degrees of freedom).
 - Regressions and tests "given" have its size factors and dispersions. One gene of pickrell lost its only count to the
   replacement of outliers; a fit is NaN then, and DESeq2 gives 0 with p = 1, as `differential.test` does.
+- Quasi-likelihoods "given" have edgeR's factors, trended dispersions and abundances. What is left comes from where its
+  regressions stop; see tests/test_reference_edger_ql.py.
 - "Whole" is `differential.test` from the counts, with nothing given.
 """
 
@@ -20,18 +23,26 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from fixtures import published
 
-from scomics_lite import differential, glm, negative_binomial
+from scomics_lite import differential, glm, negative_binomial, quasi_likelihood
 from scomics_lite.normalization import size_factors
 
 DISPERSIONS = {"genewise": "dispGeneEst", "trended": "dispFit", "map": "dispMAP", "final": "dispersion"}
 LOWEST = 1e-7  # dispersions at DESeq2's minimum, where its digits are noise
 ALPHA = 0.1
 ALTERNATIVES = {"greaterAbs": "greater_abs", "lessAbs": "less_abs", "greater": "greater", "less": "less"}
+EDGER_TESTS = {  # a stored table: how `differential.test` is asked for it
+    "edger_glmQLFTest": {"method": "ql"},
+    "edger_glmQLFTest_numcontrast": {"method": "ql", "contrast": "numcontrast"},
+    "edger_glmQLFTest_robust": {"method": "ql", "robust": True},
+    "edger_glmTreat": {"method": "ql", "lfc_threshold": 0.5},
+}
+LIMMA_TESTS = {"limma_voom_plain": {"method": "voom"}, "limma_voom_robust": {"method": "voom", "robust": True}}
 IS_ABSOLUTE = {  # differences of a column of results
     "baseMean": False,
     "log2FoldChange": True,
@@ -225,6 +236,24 @@ def rows_of_likelihood_ratios(name):
     yield Row(name, column, exact.log_likelihood, at_mean, absolute=True)
 
 
+def rows_of_quasi_likelihood(name):
+    """Compare the squeezed quasi-dispersions and the tests, edgeR's trended dispersions given."""
+    fit = published.quasi_likelihood_given(name)
+    theirs = published.table(name, "edger_glmQLFit")
+    columns = {"deviance": fit.deviance, "var.post": fit.variances.posterior, "df.total": fit.df_total}
+    for column, ours in columns.items():
+        yield Row(name, f"given, quasi-likelihood: {column}", ours, theirs[column], 1e-5, 0.999)
+    for file, settings in EDGER_TESTS.items():
+        if not published.has_table(name, file):
+            continue
+        fit = published.quasi_likelihood_given(name, settings.get("robust", False))
+        contrast = published.question(name, settings.get("contrast", "default"))
+        ours = quasi_likelihood.test(fit, contrast, lfc_threshold=settings.get("lfc_threshold", 0.0))
+        theirs = published.table(name, file)
+        yield Row(name, f"given, {file}: pvalue", ours["pvalue"], theirs["PValue"], 1e-4)
+        yield Row(name, f"given, {file}: log2FoldChange", ours["log2FoldChange"], theirs["logFC"], 1e-4, absolute=True)
+
+
 def whole(name, contrast, **settings):
     question = published.question(name, contrast)
     return differential.test(published.adata(name), published.FORMULAS[name], question, progress=False, **settings)
@@ -250,6 +279,22 @@ def wholes(name):
     if name == "pasilla":
         ours = whole(name, "default", method="lrt", reduced="~ type")
         yield "whole, likelihood ratio", ours, "deseq2_lrt_default", None
+    for file, settings in (EDGER_TESTS | LIMMA_TESTS).items():
+        if published.has_table(name, file):
+            yield f"whole, {file}", whole(name, **{"contrast": "default", **settings}), file, None
+
+
+def as_deseq2(theirs):
+    """Give a table of edgeR or limma the columns that DESeq2's have."""
+    if "padj" in theirs:
+        return theirs
+    if "t" in theirs:
+        error = np.sqrt(theirs["s2.post"]) * theirs["stdev.unscaled"]
+        columns = {"log2FoldChange": theirs["logFC"], "lfcSE": error, "stat": theirs["t"], "pvalue": theirs["P.Value"]}
+        return pd.DataFrame({**columns, "padj": theirs["adj.P.Val"]})
+    pvalue = theirs["PValue"].clip(upper=1)  # rounding takes glmTreat's past it
+    columns = {"log2FoldChange": theirs["logFC"], "pvalue": pvalue, "padj": glm.adjust(pvalue)}
+    return pd.DataFrame({**columns, **({"stat": theirs["F"]} if "F" in theirs else {})})
 
 
 def by_prior_variance(name, contrast):
@@ -264,7 +309,8 @@ def by_prior_variance(name, contrast):
 
 
 def rows_of_the_whole(name, title, ours, theirs, explain):
-    for column, absolute in IS_ABSOLUTE.items():
+    for column in [column for column in IS_ABSOLUTE if column in theirs]:
+        absolute = IS_ABSOLUTE[column]
         promise = (1e-3, 0.99) if column == "log2FoldChange" else (None,)
         yield Row(
             name, f"{title}: {column}", ours[column], theirs[column], *promise, absolute=absolute, explain=explain
@@ -276,7 +322,8 @@ def hits(name, title, ours, theirs):
     called, expected = ours["padj"] < ALPHA, theirs["padj"] < ALPHA
     both = ours["pvalue"].notna() & theirs["pvalue"].notna()
     rho = stats.spearmanr(ours.loc[both, "pvalue"], theirs.loc[both, "pvalue"])[0]
-    missing = (ours[list(IS_ABSOLUTE)].isna() != theirs[list(IS_ABSOLUTE)].isna()).any(axis=1).sum()
+    columns = [column for column in IS_ABSOLUTE if column in theirs]
+    missing = (ours[columns].isna() != theirs[columns].isna()).any(axis=1).sum()
     different = (called != expected).sum()
     cells = [called.sum(), expected.sum(), different, f"{different / expected.sum():.2%}", f"{rho:.7f}", missing]
     return f"| {name} | {title} | {' | '.join(map(str, cells))} |"
@@ -288,16 +335,16 @@ def main():
     print("| set | column | genes | median | largest | promised | outside | class of these | NaN in one alone |")
     print("|---|---|---|---|---|---|---|---|---|")
     given = (rows_of_size_factors, rows_of_dispersions, rows_of_edger)
-    given += (rows_of_regressions, rows_of_tests, rows_of_likelihood_ratios)
+    given += (rows_of_regressions, rows_of_tests, rows_of_likelihood_ratios, rows_of_quasi_likelihood)
     called = []
     for name in published.FORMULAS:
         for rows in given:
             print(*rows(name), sep="\n", flush=True)
         for title, ours, file, explain in wholes(name):
-            theirs = published.table(name, file).loc[ours.index]
+            theirs = as_deseq2(published.table(name, file)).reindex(ours.index)
             print(*rows_of_the_whole(name, title, ours, theirs, explain), sep="\n", flush=True)
             called.append(hits(name, title, ours, theirs))
-    print(f"\n| set | table | called, padj < {ALPHA} | DESeq2 | by one alone | share | rho of p | NaN in one alone |")
+    print(f"\n| set | table | called, padj < {ALPHA} | R | by one alone | share | rho of p | NaN in one alone |")
     print("|---|---|---|---|---|---|---|---|", *called, sep="\n")
 
 

@@ -8,7 +8,8 @@ memory the process ever held, with all that it imported.
 
 Agreement is with R's DESeq2, the Wald test: Spearman's rho of the p-values of genes that both tested, the largest
 difference of their log2 fold changes, the genes called at padj < 0.1, and how many are called by one of the two alone.
-edgeR and limma leave out genes with few counts first and have tests of their own, so theirs differ by design.
+edgeR and limma, and our QL and voom, leave out genes with few counts first and have tests of their own: theirs differ
+by design. How close ours are to edgeR's and limma's is in agreement.py.
 
 statsmodels fits a negative binomial gene by gene, dispersion included, with nothing shared between genes. It gets our
 size factors and 200 genes drawn from those with counts; its times are these, multiplied up to all genes.
@@ -38,6 +39,8 @@ TOOLS = {  # the name in the table: the function below, or what differential.R c
     REFERENCE: "deseq2_wald",
     "scomics_lite, Wald": "ours_wald",
     "scomics_lite, LRT": "ours_lrt",
+    "scomics_lite, QL": "ours_ql",
+    "scomics_lite, voom": "ours_voom",
     "pydeseq2": "pydeseq2",
     "inmoose, deseq2": "inmoose",
     "statsmodels": "statsmodels",
@@ -115,6 +118,14 @@ def ours_wald(table):
 
 def ours_lrt(table):
     return ours(table, method="lrt", reduced=list(table.design.columns[:-1]))
+
+
+def ours_ql(table):
+    return ours(table, method="ql")
+
+
+def ours_voom(table):
+    return ours(table, method="voom")
 
 
 def pydeseq2(table):
