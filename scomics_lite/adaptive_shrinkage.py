@@ -18,11 +18,12 @@ from scipy.optimize import elementwise
 from tqdm import tqdm
 
 from scomics_lite.mixtures import Mixture, Posteriors, check_family
-from scomics_lite.unimodal_prior import cut, fit_prior
+from scomics_lite.unimodal_prior import cut, fit_prior, part_of
 from scomics_lite.validation import InputError, did_you_mean, is_number
 
 NO_INFORMATION = 1e100  # a standard error, as a multiple of the largest scale
 SAME = 1e-10  # rates that differ by less are tied: sums of many terms have no more digits
+LARGEST_DF = 1e12  # a t distribution that is normal to ten digits
 EXCHANGEABLE = ("effects", "z_scores")
 
 
@@ -64,7 +65,7 @@ class AshResult:
     qvalue: np.ndarray
     mixture: Mixture
     log_likelihood: float
-    df: float | None
+    df: float | np.ndarray | None
     exchangeable: str
     names: pd.Index
 
@@ -118,13 +119,14 @@ class AshResult:
         """
         if not (is_number(level) and 0 < level < 1):
             raise InputError(f"level is the probability inside the interval, between 0 and 1; got {level!r}")
-        rows, x, errors, unit = self._problem()
+        rows, x, errors, df, unit = self._problem()
         prior, missed = self.mixture.used(), (1 - level) / 2
         ends = np.full((2, len(self.effects)), np.nan)
         for part in cut(len(rows), len(prior.weights)):
             here = rows[part]
-            ends[0, here] = _quantile(prior, x[part], errors[part], self.df, missed) * unit[part]
-            ends[1, here] = -_quantile(prior.mirrored(), -x[part], errors[part], self.df, missed) * unit[part]
+            problem = errors[part], part_of(df, part), missed
+            ends[0, here] = _quantile(prior, x[part], *problem) * unit[part]
+            ends[1, here] = -_quantile(prior.mirrored(), -x[part], *problem) * unit[part]
         return pd.DataFrame({"lower": ends[0], "upper": ends[1]}, index=self.names)
 
     def posterior_density(self, gene, at):
@@ -144,11 +146,11 @@ class AshResult:
             Probability of the point mass at the mode.
         """
         at, row = np.asarray(at, dtype=float), self.row_of(gene)
-        rows, x, errors, unit = self._problem()
+        rows, x, errors, df, unit = self._problem()
         if row not in rows:
             return np.full(at.shape, np.nan), np.nan
         here = np.searchsorted(rows, row)
-        posterior = Posteriors(self.mixture.used(), x[[here]], errors[[here]], self.df)
+        posterior = Posteriors(self.mixture.used(), x[[here]], errors[[here]], part_of(df, [here]))
         return posterior.density(at / unit[here]) / unit[here], float(posterior.at(self.mixture.mode)[0])
 
     def row_of(self, gene):
@@ -163,7 +165,7 @@ class AshResult:
         raise InputError(f"there is no effect {gene!r}; {did_you_mean(gene, self.names[:20])}")
 
     def _problem(self):
-        return _standardized(self.effects, self.standard_errors, self.mixture, self.exchangeable)
+        return _standardized(self.effects, self.standard_errors, self.df, self.mixture, self.exchangeable)
 
 
 def ash(
@@ -191,9 +193,9 @@ def ash(
         ``"normal"`` (symmetric and smooth), ``"half_normal"``. Or a prior that is known already, such as
         ``result.mixture`` of another experiment: nothing is estimated then, and `prior`, `mode` and `point_mass` are
         not looked at.
-    df : float, optional
-        Degrees of freedom of the t distribution that (b - beta) / s follows; a normal one when not given. Uniform and
-        half-uniform components only.
+    df : float or array_like, shape (g,), optional
+        Degrees of freedom of the t distribution that (b - beta) / s follows, of all genes or of each; a normal one when
+        not given, or infinite. Uniform and half-uniform components only.
     prior : str or array_like, shape (k,)
         Penalty on the weights: ``"null_biased"`` counts nine null effects more than there are, so that their share is
         overestimated rather than underestimated; ``"uniform"`` is none; or Dirichlet parameters, one for each
@@ -214,6 +216,15 @@ def ash(
 
     Notes
     -----
+    False sign rates are as good as the model. Where effects of exactly zero exist, as they do for most genes of most
+    experiments, shrunken effects are good under all settings, but wrong signs among those with lfsr < 0.05 (20 simulated
+    sets, 80% of the effects zero) are 0.9 times as many as claimed by default, twice as many with ``point_mass=False``,
+    and some 30 times as many with half-uniform components and ``prior="uniform"`` or ``mode="estimate"``: components
+    next to zero on one side of it, or a peak beside it, then stand for the zeros, and all of these have the same sign.
+
+    Standard errors that are estimated from few samples leave t errors: pass `df`. Several maxima of the log likelihood
+    are possible with ``mode="estimate"``: the best of eleven quantiles of the effects says which one is climbed.
+
     A million effects take seconds and less than 1 GB (``benchmarks/ash.py``). There was no package for Python that does
     this when it was written.
 
@@ -230,13 +241,14 @@ def ash(
     e           0.199         0.798  0.914
     """
     names, b, s = _check_data(effects, standard_errors)
-    _check_settings(mixture, df, mode, point_mass, exchangeable, b, s, names)
+    df = _check_df(df, mixture, len(b))
+    _check_settings(mixture, mode, point_mass, exchangeable, b, s, names)
     if not isinstance(mixture, Mixture):
-        usable = np.isfinite(b) & np.isfinite(s)
+        usable = np.isfinite(b) & np.isfinite(s) & (df is None or ~np.isnan(df))
         if not usable.any():
             raise InputError("no effect with a finite standard error: there is nothing to learn a prior from")
         unit = s[usable] if exchangeable == "z_scores" else 1.0
-        settings = {"df": df, "point_mass": point_mass, "prior": prior, "progress": progress}
+        settings = {"df": part_of(df, usable), "point_mass": point_mass, "prior": prior, "progress": progress}
         mixture = fit_prior(b[usable] / unit, s[usable] / unit, mixture, mode, **settings)
     columns, log_likelihood = _posteriors(b, s, mixture, df, exchangeable, progress)
     rates = {"svalue": average_rate(columns["lfsr"]), "qvalue": average_rate(columns["lfdr"])}
@@ -284,12 +296,12 @@ def average_rate(rates):
 
 def _posteriors(b, s, mixture, df, exchangeable, progress):
     """Give the columns of the result that are computed gene by gene, and the log likelihood."""
-    rows, x, errors, unit = _standardized(b, s, mixture, exchangeable)
+    rows, x, errors, df, unit = _standardized(b, s, df, mixture, exchangeable)
     names = ("posterior_mean", "posterior_sd", "negative_prob", "positive_prob", "lfsr", "lfdr")
     columns = {name: np.full(len(b), np.nan) for name in names}
     used, log_likelihood = mixture.used(), 0.0
     for part in tqdm(list(cut(len(rows), len(used.weights))), "posteriors", leave=False, disable=not progress):
-        here, posterior = rows[part], Posteriors(used, x[part], errors[part], df)
+        here, posterior = rows[part], Posteriors(used, x[part], errors[part], part_of(df, part))
         mean, sd = posterior.mean_sd()
         negative, zero, positive = posterior.below(0.0), posterior.at(0.0), posterior.above(0.0)
         lfsr = np.minimum(negative + zero, zero + positive)
@@ -302,18 +314,18 @@ def _posteriors(b, s, mixture, df, exchangeable, progress):
     return columns, float(log_likelihood)
 
 
-def _standardized(b, s, mixture, exchangeable):
-    """Give what is needed for posteriors: the positions of effects that are not NaN, their x, errors and unit.
+def _standardized(b, s, df, mixture, exchangeable):
+    """Give what is needed for posteriors: the positions of effects that are not NaN, their x, errors, df and unit.
 
     An infinite standard error becomes one that is many times larger than anything in the prior.
     """
-    rows = np.flatnonzero(~(np.isnan(b) | np.isnan(s)))
-    b, s = b[rows], s[rows]
+    rows = np.flatnonzero(~(np.isnan(b) | np.isnan(s) | (df is not None and np.isnan(df))))
+    b, s, df = b[rows], s[rows], part_of(df, rows)
     if exchangeable == "z_scores":
-        return rows, b / s, np.ones(len(rows)), s
+        return rows, b / s, np.ones(len(rows)), df, s
     unknown = np.isinf(s)
     errors = np.where(unknown, NO_INFORMATION * max(mixture.components["scale"].max(), 1.0), s)
-    return rows, np.where(unknown, mixture.mode, b), errors, np.ones(len(rows))
+    return rows, np.where(unknown, mixture.mode, b), errors, df, np.ones(len(rows))
 
 
 def _quantile(prior, x, errors, df, probability):
@@ -326,7 +338,7 @@ def _quantile(prior, x, errors, df, probability):
     found, search = np.full(len(x), float(prior.mode)), np.flatnonzero(is_left | is_right)
     if search.size:
         root = elementwise.find_root(
-            lambda at, row: Posteriors(prior, x[row], errors[row], df).below(at) - probability,
+            lambda at, row: Posteriors(prior, x[row], errors[row], part_of(df, row)).below(at) - probability,
             (low[search], high[search]),
             args=(search,),
         )
@@ -382,16 +394,29 @@ def _refuse(bad, rule, values, names, way_out):
         raise InputError(f"{rule}: {number}, the first {values[first]:.6g} (gene {names[first]!r}). {way_out}")
 
 
-def _check_settings(mixture, df, mode, point_mass, exchangeable, b, s, names):
+def _check_df(df, mixture, g):
+    """Give the degrees of freedom as None, a number or an array (g,)."""
     family = mixture.family if isinstance(mixture, Mixture) else mixture
     check_family(family)
-    if df is not None and not (is_number(df) and df > 0):
-        raise InputError(f"df must be a positive number, or None for normal errors; got {df!r}")
-    if df is not None and family.endswith("normal"):
+    if df is None:
+        return None
+    try:
+        numbers = np.array(df, dtype=float)
+    except (TypeError, ValueError):
+        numbers = np.zeros(())
+    if isinstance(df, str) or numbers.shape not in ((), (g,)) or (numbers <= 0).any() or np.isnan(numbers).all():
         raise InputError(
-            f"errors that follow a t distribution (df={df}) have no formula under normal components: "
+            f"df must be a positive number, or one for each gene, or None for normal errors; got {df!r:.80}"
+        )
+    if family.endswith("normal"):
+        raise InputError(
+            "errors that follow a t distribution (df) have no formula under normal components: "
             "mixture='uniform' or 'half_uniform'"
         )
+    return np.minimum(numbers, LARGEST_DF)
+
+
+def _check_settings(mixture, mode, point_mass, exchangeable, b, s, names):
     if mode != "estimate" and not is_number(mode):
         raise InputError(f"mode must be a finite number or 'estimate', got {mode!r}")
     if not isinstance(point_mass, bool | np.bool_):

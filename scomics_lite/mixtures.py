@@ -86,7 +86,7 @@ class Mixture:
         z, scale, lower, upper = self._standardized(x)
         with np.errstate(divide="ignore"):
             height = np.exp(log_density(z) - log_mass(lower, upper)) if self.is_normal else 1 / (upper - lower)
-        return np.where((lower <= z) & (z <= upper), height / scale, 0.0) @ self.weights[self.spikes :]
+        return np.where((lower <= z) & (z < upper), height / scale, 0.0) @ self.weights[self.spikes :]
 
     def cdf(self, x):
         """Take the probability of effects up to x; the point mass counts from the mode on.
@@ -213,8 +213,8 @@ class Posteriors:
     mixture : Mixture
     effects, errors : ndarray, shape (b,)
         The estimates and their standard errors, finite and the latter positive.
-    df : float, optional
-        Of the t distribution that the errors follow; normal when not given.
+    df : float or ndarray, shape (b,), optional
+        Of the t distributions that the errors follow; normal when not given.
 
     Examples
     --------
@@ -226,7 +226,7 @@ class Posteriors:
     """
 
     def __init__(self, mixture, effects, errors, df=None):
-        self.mixture, self.df = mixture, df
+        self.mixture, self.df = mixture, df if np.ndim(df) == 0 else df[:, None]
         self.effects, self.errors = effects[:, None], errors[:, None]
         scale, lower, upper = mixture.spread_out
         if mixture.is_normal:
@@ -361,7 +361,7 @@ class Posteriors:
         """
         z = (np.reshape(x, (-1, 1)) - self.centre) / self.spread
         height = np.exp(log_density(z, self.df) - self.log_masses) / self.spread
-        inside = (self.lower <= z) & (z <= self.upper)
+        inside = (self.lower <= z) & (z < self.upper)  # at the mode of two halves, one counts
         return (self.responsibilities[:, self.mixture.spikes :] * np.where(inside, height, 0.0)).sum(axis=1)
 
     def _spike(self):
@@ -374,5 +374,6 @@ class Posteriors:
         end = np.clip((high - self.centre) / self.spread, self.lower, self.upper)
         share = (start < end).astype(float)
         partly = (start < end) & ((start > self.lower) | (end < self.upper))  # most often none: zero is the mode
-        share[partly] = np.exp(log_mass(start[partly], end[partly], self.df) - self.log_masses[partly])
+        df = self.df if np.ndim(self.df) == 0 else np.broadcast_to(self.df, partly.shape)[partly]
+        share[partly] = np.exp(log_mass(start[partly], end[partly], df) - self.log_masses[partly])
         return (self.responsibilities[:, self.mixture.spikes :] * share).sum(axis=1)

@@ -4,7 +4,7 @@ The posterior of an effect under a uniform or half-normal prior is such a distri
 errors away from most of the components of a mixture: 1 - 1 is no mass then. So every interval is reflected to the
 right of its distribution, so that its mass is the difference of two small tails, given as a logarithm; what is too
 narrow or too far away even for that is integrated numerically. All functions take arrays that broadcast; ``df=None`` is
-the normal distribution, a number the t distribution.
+the normal distribution, a number or an array the t distribution.
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ def log_density(z, df=None):
     Parameters
     ----------
     z : array_like
-    df : float, optional
+    df : float or array_like, optional
 
     Returns
     -------
@@ -49,7 +49,7 @@ def log_mass(lower, upper, df=None):
     ----------
     lower, upper : array_like
         Standardized, infinite ones included, lower <= upper.
-    df : float, optional
+    df : float or array_like, optional
 
     Returns
     -------
@@ -66,7 +66,7 @@ def log_mass(lower, upper, df=None):
         hard = (((b - a) * (1 + np.abs(a)) < NARROW_MASS) | (mass < SMALLEST)) & (a < b)
         logs = np.log(mass)
     if hard.any():
-        logs[hard] = _quadrature(a[hard], b[hard], df)[0]
+        logs[hard] = _quadrature(a[hard], b[hard], _at(df, hard))[0]
     return logs
 
 
@@ -86,7 +86,7 @@ def mean_variance(lower, upper, df=None):
     ----------
     lower, upper : array_like
         Standardized, lower < upper; finite for a t distribution, whose tails may have no mean.
-    df : float, optional
+    df : float or array_like, optional
 
     Returns
     -------
@@ -103,7 +103,7 @@ def mean_variance(lower, upper, df=None):
         mean, variance = _moments_normal(a, b) if df is None else _moments_t(a, b, df)
         hard = ((b - a) * (1 + np.abs(a)) < NARROW_MOMENTS) | ((a > 0) & (a * _slope(a, df) > STEEP))
     if hard.any():
-        _, mean[hard], variance[hard] = _quadrature(a[hard], b[hard], df)
+        _, mean[hard], variance[hard] = _quadrature(a[hard], b[hard], _at(df, hard))
     return sign * mean, variance
 
 
@@ -131,16 +131,19 @@ def _moments_t(a, b, df):
     level, x = 1 + a**2 / df, (df - 1) / 2
     growth = np.log1p((b - a) * (b + a) / (df + a**2))  # ln of (1 + b^2 / df) / (1 + a^2 / df)
     mean = df * level * growth / 2 * special.exprel(-x * growth) / mass
-    if abs(df - 2) > 1e-6:
-        second = df / (df - 2) * (1 + level * (a - b * np.exp(-x * growth)) / mass)
-    else:
-        second = 2 * level**1.5 * (_second_at_2(b) - _second_at_2(a)) / mass
-    return mean, second - mean**2
+    is_2 = np.abs(df - 2) < 1e-6
+    second = df / np.where(is_2, 1, df - 2) * (1 + level * (a - b * np.exp(-x * growth)) / mass)
+    at_2 = 2 * level**1.5 * (_second_at_2(b) - _second_at_2(a)) / mass
+    return mean, np.where(is_2, at_2, second) - mean**2
 
 
 def _second_at_2(z):
     """Antiderivative of z^2 (1 + z^2 / 2)^(-3/2) / 2, the limit of the formula above where df = 2."""
     return SQRT2 * np.arcsinh(z / SQRT2) - z / np.sqrt(1 + z**2 / 2)
+
+
+def _at(df, where):
+    return None if df is None else np.broadcast_to(df, where.shape)[where]
 
 
 def _slope(z, df):
@@ -159,7 +162,7 @@ def _quadrature(a, b, df):
     with np.errstate(divide="ignore"):
         half = np.minimum(b - a, np.where(a > 0, REACH / _slope(a, df), np.inf)) / 2
     ahead = half[:, None] * (1 + NODES)  # (m, 20), from a
-    density = NODE_WEIGHTS * np.exp(-_fall(a[:, None], ahead, df))
+    density = NODE_WEIGHTS * np.exp(-_fall(a[:, None], ahead, None if df is None else df[:, None]))
     mass = density.sum(axis=1)
     mean = (density * ahead).sum(axis=1) / mass
     variance = (density * (ahead - mean[:, None]) ** 2).sum(axis=1) / mass

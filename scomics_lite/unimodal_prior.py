@@ -81,7 +81,8 @@ def fit_prior(effects, errors, family, mode, *, df, point_mass, prior, progress)
     """
 
     def fit_at(mode, rows=slice(None), progress=progress):
-        return _fit_at(mode, effects[rows], errors[rows], family, df, point_mass, prior, progress)
+        part = effects[rows], errors[rows], family, part_of(df, rows)
+        return _fit_at(mode, *part, point_mass, prior, progress)
 
     if mode == "estimate":
         mode = _best_mode(fit_at, effects, errors)
@@ -108,6 +109,26 @@ def cut(n, k):
     yield from (slice(first, min(first + size, n)) for first in range(0, n, size))
 
 
+def part_of(df, rows):
+    """Give the degrees of freedom of some effects: of each its own, or the number that all have.
+
+    Parameters
+    ----------
+    df : ndarray, shape (n,), float or None
+    rows : slice or ndarray
+
+    Returns
+    -------
+    ndarray, float or None
+
+    Examples
+    --------
+    >>> part_of(np.array([4.0, 5.0, 6.0]), slice(1, 3)), part_of(4.0, slice(1, 3))
+    (array([5., 6.]), 4.0)
+    """
+    return df if np.ndim(df) == 0 else df[rows]
+
+
 def _fit_at(mode, effects, errors, family, df, point_mass, prior, progress):
     """Give the best mixture around a mode, and its log likelihood."""
     scales = default_scales(effects, errors, mode)
@@ -122,7 +143,7 @@ def _best_weights(flat, effects, errors, df, prior, progress):
     likelihoods, start = _Likelihoods(flat, effects, errors, df, progress), None
     if len(effects) > 2 * SAMPLE:
         few = slice(None, None, len(effects) // SAMPLE)
-        start = maximize(_Likelihoods(flat, effects[few], errors[few], df, progress=False), prior)
+        start = maximize(_Likelihoods(flat, effects[few], errors[few], part_of(df, few), progress=False), prior)
         start = 0.99 * start + 0.01 * flat.weights  # no effect may be impossible
     weights = maximize(likelihoods, prior, start)
     return weights, likelihoods.total(weights)
@@ -173,6 +194,7 @@ class _Likelihoods:
 
     def _computed(self):
         for rows in tqdm(list(cut(*self.shape)), "likelihoods", leave=False, disable=not self.progress):
-            logs = Posteriors(self.mixture, self.effects[rows], self.errors[rows], self.df).log_likelihoods
+            df = part_of(self.df, rows)
+            logs = Posteriors(self.mixture, self.effects[rows], self.errors[rows], df).log_likelihoods
             self.largest[rows] = logs.max(axis=1)
             yield np.exp(logs - self.largest[rows, None])

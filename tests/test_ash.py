@@ -107,6 +107,22 @@ def test_a_learned_prior_claims_no_too_few_false_signs(mixture, draw, df):
     assert_calibrated(claimed, np.concatenate(wrong), slack=(0.01, 0.04))
 
 
+@pytest.mark.parametrize(
+    ("options", "low", "high"),
+    [({}, 0.6, 1.2), ({"point_mass": False}, 1.5, 3), ({"prior": "uniform"}, 10, 100), ({"mode": "estimate"}, 10, 100)],
+)
+def test_false_signs_where_most_effects_are_exactly_zero(options, low, high):
+    """Why the defaults are what they are: wrong signs among lfsr < 0.05 over claimed ones, as the docstring has them."""
+    claimed = wrong = 0.0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        truth, s = rng.normal(0, 1, 5000) * (rng.random(5000) < 0.2), np.exp(rng.normal(-1, 0.5, 5000))
+        result = ash(truth + s * rng.normal(size=5000), s, **options)
+        listed = result.lfsr < 0.05
+        claimed, wrong = claimed + result.lfsr[listed].sum(), wrong + wrong_sign(result, truth)[listed].sum()
+    assert low < wrong / claimed < high
+
+
 def test_shrunken_effects_are_nearer_to_the_truth():
     for mixture in FAMILIES:
         truth, b, s = simulated()
@@ -164,9 +180,29 @@ def test_an_interval_ends_at_the_point_mass():
 
 def test_many_degrees_of_freedom_are_normal():
     _, b, s = simulated(500)
-    normal, t = (ash(b, s, df=df) for df in (None, 1e7))
-    np.testing.assert_allclose(t.posterior_mean, normal.posterior_mean, atol=1e-4)
-    np.testing.assert_allclose(t.posterior_sd, normal.posterior_sd, atol=1e-4)
+    normal, t = (ash(b, s, df=df) for df in (None, np.inf))
+    np.testing.assert_allclose(t.posterior_mean, normal.posterior_mean, atol=1e-6)
+    np.testing.assert_allclose(t.posterior_sd, normal.posterior_sd, atol=1e-6)
+
+
+def test_every_gene_may_have_its_own_degrees_of_freedom():
+    _, b, s = simulated(300)
+    prior = prior_of("half_uniform", [0, 0.5, 3.0])
+    df = np.resize([2.0, 5.0, np.inf], 300)
+    mixed = ash(b, s, mixture=prior, df=df)
+    for one in (2.0, 5.0, np.inf):
+        alone, genes = ash(b, s, mixture=prior, df=one), df == one
+        for column in ("posterior_mean", "posterior_sd", "lfsr", "lfdr"):
+            np.testing.assert_allclose(getattr(mixed, column)[genes], getattr(alone, column)[genes], rtol=1e-10)
+        ends, others = mixed.credible_interval()[genes], alone.credible_interval()[genes]
+        np.testing.assert_allclose(ends, others, rtol=1e-8, atol=1e-12)
+        gene = int(np.argmax(genes))
+        np.testing.assert_allclose(mixed.posterior_density(gene, [0.5])[0], alone.posterior_density(gene, [0.5])[0])
+    learned = [ash(b, s, df=same).log_likelihood for same in (4.0, np.full(300, 4.0))]
+    assert learned[0] == pytest.approx(learned[1], abs=1e-8)
+    holes = ash(b, s, df=np.where(np.arange(300) == 7, np.nan, 4.0))
+    assert np.isnan(holes.lfsr[7])
+    assert np.isnan(holes.lfsr).sum() == 1
 
 
 @pytest.mark.parametrize("mixture", ["normal", "half_uniform"])
@@ -306,6 +342,7 @@ def test_names_are_kept():
     assert list(result.credible_interval().index) == ["a", "b"]
     assert list(ash([0.1, 2.0], pd.Series([1.0, 0.3], index=["a", "b"])).names) == ["a", "b"]
     assert repr(result).startswith("AshResult of 2 effects: ")
+    assert result.posterior_density("b", [1.0])[0] == result.posterior_density(1, [1.0])[0]
     at_zero, mass = result.posterior_density("a", [0.0])
     assert at_zero[0] > 0
     assert mass == pytest.approx(result.lfdr[0])
@@ -437,8 +474,12 @@ NAMED = pd.Series([1.0, 2.0], index=["FBgn1", "FBgn2"])
         (NAMED, NAMED.iloc[::-1], {}, "in row 0, 'FBgn1' and 'FBgn2'.*standard_errors.loc"),
         ([1.0], [1.0], {"mixture": "halfuniform"}, "did you mean 'half_uniform'"),
         ([1.0], [1.0], {"mixture": None}, "mixture=None is no family"),
-        ([1.0], [1.0], {"df": 0}, "df must be a positive number, or None"),
-        ([1.0], [1.0], {"df": "4"}, "df must be a positive number, or None"),
+        ([1.0], [1.0], {"df": 0}, "df must be a positive number, or one for each gene, or None"),
+        ([1.0], [1.0], {"df": "4"}, "df must be a positive number, or one for each gene"),
+        ([1.0], [1.0], {"df": "many"}, "df must be a positive number, or one for each gene"),
+        ([1.0, 2.0], [1.0, 1.0], {"df": [3.0, -1.0]}, "df must be a positive number, or one for each gene"),
+        ([1.0, 2.0], [1.0, 1.0], {"df": [3.0, 4.0, 5.0]}, "df must be a positive number, or one for each gene"),
+        ([1.0, 2.0], [1.0, 1.0], {"df": np.nan}, "df must be a positive number, or one for each gene"),
         ([1.0], [1.0], {"df": 4, "mixture": "normal"}, "have no formula under normal components.*half_uniform"),
         ([1.0], [1.0], {"df": 4, "mixture": "half_normal"}, "have no formula under normal components"),
         ([1.0], [1.0], {"prior": "nullbiased"}, "did you mean 'null_biased'"),
@@ -467,6 +508,8 @@ def test_genes_that_are_not_there():
     assert isinstance(result, AshResult)
     with pytest.raises(InputError, match="there is no effect 'aa'; did you mean 'a'"):
         result.posterior_density("aa", [0.0])
+    with pytest.raises(InputError, match=r"there is no effect \['a'\]"):
+        result.posterior_density(["a"], [0.0])
     with pytest.raises(InputError, match="there is no effect 3"):
         result.posterior_density(3, [0.0])
     with pytest.raises(InputError, match="2 effects are called 'b'"):

@@ -133,6 +133,13 @@ def test_density_and_cdf_belong_together(family, spike):
     assert prior.cdf([[0.1, 0.2]]).shape == (1, 2)
 
 
+def test_at_the_mode_the_density_of_two_halves_is_no_higher():
+    prior = Mixture("half_uniform", 0.0, [0.5, 0.5], make_components("half_uniform", [1.0]))
+    np.testing.assert_allclose(prior.density([-1e-9, 0.0, 1e-9]), 0.5)
+    posterior = Posteriors(prior, np.zeros(3), np.ones(3)).density(np.array([-1e-9, 0.0, 1e-9]))
+    np.testing.assert_allclose(posterior, posterior[0], rtol=1e-6)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_mirrored_mixture_has_the_mirrored_density(family):
     prior = prior_of(family)
