@@ -3,9 +3,9 @@
 The tables come from R 4.2.2 with DESeq2 1.38.3, edgeR 3.40.2 and limma 3.54.1, for the real pasilla, airway and
 pickrell data; SCOMICS_LITE_REFERENCE and SCOMICS_LITE_DATA name the folders. One row for each column compared: median
 and largest difference over the genes (relative, or absolute where it says so), the tolerance that the course promises
-and the share of genes that it promises it for, how many genes are outside, and of what class they are. Where an estimate
-is the maximum of a likelihood, the class says for how many ours is the higher one. Columns without a promise show what
-is.
+and the share of genes that it promises it for, how many genes are outside, and of what class they are. Where an
+estimate is the maximum of a likelihood, the class says for how many ours is the higher one. Columns without a promise
+show what is.
 
 - Dispersions are estimated at DESeq2's size factors, airway's with its prior variance, which DESeq2 draws by random
   numbers (three residual degrees of freedom).
