@@ -209,12 +209,13 @@ def _tabulate(counts, x, sizes, genes, map=map):
 
 
 def _tabulate_block(x, sizes, y):
-    """Compute l of b genes on the grid, shape (b, 21)."""
+    """Compute l of b genes on the grid, shape (b, 21), from the samples whose mean is not zero in them."""
     heights = np.zeros((y.shape[1], len(GRID)))
-    for members, kept, some, mean in _without_empty_samples(x, sizes, y):
-        columns = _independent(x[kept])
+    mean = _fit(y, x, sizes, FIRST).mean
+    for kept, members in patterns((mean >= NO_MEAN) | (y >= NO_MEAN)):
+        columns, some = _independent(x[kept]), np.ix_(kept, members)
         if kept.sum() > columns.size:
-            heights[members] = _profile_on_grid(some, x[kept][:, columns], sizes[kept], mean)
+            heights[members] = _profile_on_grid(y[some], x[kept][:, columns], sizes[kept], mean[some])
     return heights
 
 
@@ -249,14 +250,6 @@ def _climb(y, x, sizes, phi, beta):
     far = ~near
     beta[:, far] = _fit(y[:, far], x, sizes, phi, tolerance=0.0).coefficients.T
     return beta
-
-
-def _without_empty_samples(x, sizes, y):
-    """Yield genes of a block, the samples whose mean is not zero in them, and the counts and means there."""
-    mean = _fit(y, x, sizes, FIRST).mean
-    for pattern, members in patterns((mean >= NO_MEAN) | (y >= NO_MEAN)):
-        some = np.ix_(pattern, members)
-        yield members, pattern, y[some], mean[some]
 
 
 def patterns(kept):
@@ -388,12 +381,32 @@ def _prior_df(counts, x, sizes, genes, trended, abundance, map):
 
 def _scatter_of_block(x, sizes, y, trended):
     """Compute deviances per degree of freedom, and the degrees of freedom, both of b genes, shape (2, b)."""
-    variances, df = np.zeros((2, y.shape[1]))
-    for members, kept, some, _ in _without_empty_samples(x, sizes, y):
-        columns = _independent(x[kept])
-        df[members] = kept.sum() - columns.size
-        if kept.sum() > columns.size:
-            fit = _fit(some, x[kept][:, columns], sizes[kept], trended[members])
-            deviance = negative_binomial.deviance(some, fit.mean, trended[members]).sum(axis=0)
-            variances[members] = deviance / df[members]
-    return np.array([variances, df])
+    mean = _fit(y, x, sizes, trended).mean
+    deviance = negative_binomial.deviance(y, mean, trended).sum(axis=0)
+    df = residual_df(x, y, mean)
+    return np.array([np.where(df > 0, deviance / np.maximum(df, 1), 0), df])
+
+
+def residual_df(x, y, mean):
+    """Count the samples less the rank of their design; those with a count and a mean of zero fit themselves.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n, p)
+    y, mean : ndarray, shape (n, b)
+        Counts and fitted means.
+
+    Returns
+    -------
+    ndarray, shape (b,)
+
+    Examples
+    --------
+    >>> y = np.array([[0, 5], [0, 6], [7, 7], [8, 8]])
+    >>> residual_df(np.array([[1, 0], [1, 0], [1, 1], [1, 1]]), y, y)
+    array([1., 2.])
+    """
+    df = np.empty(y.shape[1])
+    for kept, members in patterns((mean >= NO_MEAN) | (y >= NO_MEAN)):
+        df[members] = kept.sum() - _independent(x[kept]).size
+    return df

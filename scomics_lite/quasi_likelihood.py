@@ -25,7 +25,7 @@ from scomics_lite import glm, negative_binomial
 from scomics_lite.blocks import map_blocks
 from scomics_lite.design import contrast as contrast_vector
 from scomics_lite.design import match_design
-from scomics_lite.edger import NO_MEAN, EdgerDispersions, average_log_cpm, patterns
+from scomics_lite.edger import EdgerDispersions, average_log_cpm, residual_df
 from scomics_lite.normalization import effective_library_sizes
 from scomics_lite.validation import Counts, InputError, check_counts, check_size_factors, check_threshold
 from scomics_lite.variance_prior import SqueezedVariances, squeeze_variances
@@ -271,18 +271,10 @@ def _deviances(regression):
     for block in regression.blocks():
         mean = block.mean
         deviance = negative_binomial.deviance(block.counts, mean, block.dispersions).sum(axis=0)
-        df = _residual_df(x, (mean < NO_MEAN) & (block.counts < NO_MEAN))
+        df = residual_df(x, block.counts, mean)
         parts.append([deviance, np.where(np.isnan(deviance), 0, df), mean.min(axis=0)])
     deviance, df, least_mean = np.concatenate(parts, axis=1)
     return np.nan_to_num(deviance), df, least_mean
-
-
-def _residual_df(x, silent):
-    """Count the samples that are not silent, (n, b), less the rank of their design, shape (b,)."""
-    df = np.empty(silent.shape[1])
-    for heard, members in patterns(~silent):
-        df[members] = heard.sum() - (np.linalg.matrix_rank(x[heard]) if heard.any() else 0)
-    return df
 
 
 # --- testing ----------------------------------------------------------------------------------------------------------
