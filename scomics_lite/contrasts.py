@@ -211,6 +211,8 @@ def as_frame(design):
         if values.ndim != 2:
             raise InputError(f"a design is a table of samples x coefficients; got an array of shape {values.shape}")
         frame = pd.DataFrame(values, columns=[f"x{j}" for j in range(values.shape[1])])
+    if frame.empty:
+        raise InputError(f"the design is empty: {frame.shape[0]} samples x {frame.shape[1]} coefficients")
     if not frame.columns.is_unique:
         raise InputError(f"the design has two columns {frame.columns[frame.columns.duplicated()][0]!r}; rename one")
     return frame

@@ -696,3 +696,11 @@ def test_designs_of_the_wrong_form_are_refused():
         diagnose(design_matrix(PAIRED, "~ drug"), PAIRED[:4])
     with pytest.raises(InputError, match="has not the samples of the design"):
         diagnose(design_matrix(PAIRED, "~ drug"), PAIRED[::-1])
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 2), (3, 0)])
+def test_empty_designs_are_refused(shape):
+    with pytest.raises(InputError, match=rf"empty: {shape[0]} samples x {shape[1]} coefficients"):
+        diagnose(np.zeros(shape))
+    with pytest.raises(InputError, match="empty"):
+        diagnose(pd.DataFrame(np.zeros(shape)))
