@@ -52,6 +52,8 @@ TAUGHT = (
     "smoothing",
     "transformed",
     "trend",
+    "truncated",
+    "unimodal_prior",
     "validation",
     "variance_prior",
     "wald",
