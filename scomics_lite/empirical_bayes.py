@@ -5,7 +5,8 @@ the weights of the prior from `fit_weights` or, step by step, `em_weights` (`sco
 `squeeze_variances` draws variances towards what all genes' have in common (`scomics_lite.variance_prior`).
 """
 
-from scomics_lite.adaptive_shrinkage import AshResult, ash, average_rate
+from scomics_lite.adaptive_shrinkage import ash, average_rate
+from scomics_lite.ash_result import AshResult
 from scomics_lite.mixture_weights import em_weights, fit_weights
 from scomics_lite.mixtures import Mixture, make_components
 from scomics_lite.variance_prior import SqueezedVariances, squeeze_variances

@@ -55,6 +55,8 @@ def em_weights(likelihoods, prior=None, *, iterations):
     (array([0.629, 0.371]), array([-3.4578, -3.4354, -3.4202]))
     """
     likelihoods, prior = _checked(likelihoods, prior)
+    if not isinstance(iterations, int | np.integer) or iterations < 0:
+        raise InputError(f"iterations must be a whole number, not negative; got {iterations!r}")
     pi = np.full(len(prior), 1 / len(prior))
     path = [objective(likelihoods, prior, pi)]
     for _ in range(iterations):

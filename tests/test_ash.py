@@ -477,6 +477,7 @@ NAMED = pd.Series([1.0, 2.0], index=["FBgn1", "FBgn2"])
         ([[1.0]], [[1.0]], {}, "effects must be one number for each gene; got an array of shape"),
         (1.0, 1.0, {}, "got an array of shape"),
         (NAMED, NAMED.iloc[::-1], {}, "in row 0, 'FBgn1' and 'FBgn2'.*standard_errors.loc"),
+        (NAMED, [1.0, 1.0], {"df": NAMED.iloc[::-1]}, "effects and df are of different genes.*df.loc"),
         ([1.0], [1.0], {"mixture": "halfuniform"}, "did you mean 'half_uniform'"),
         ([1.0], [1.0], {"mixture": None}, "mixture=None is no family"),
         ([1.0], [1.0], {"df": 0}, "df must be a positive number, or one for each gene, or None"),

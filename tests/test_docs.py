@@ -18,6 +18,7 @@ from scomics_lite import datasets
 README = Path(__file__).parent.parent / "README.md"
 TAUGHT = (
     "adaptive_shrinkage",
+    "ash_result",
     "blocks",
     "calibration",
     "contrasts",

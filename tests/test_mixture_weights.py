@@ -137,3 +137,9 @@ def test_wrong_tables_are_refused(likelihoods, prior, message):
         fit_weights(likelihoods, prior)
     with pytest.raises(InputError, match=message):
         em_weights(likelihoods, prior, iterations=1)
+
+
+@pytest.mark.parametrize("iterations", [-1, 2.5, "ten"])
+def test_iterations_are_counted(iterations):
+    with pytest.raises(InputError, match="iterations must be a whole number"):
+        em_weights([[0.5, 0.1]], iterations=iterations)
