@@ -47,6 +47,7 @@ TAUGHT = (
     "plots.inference",
     "plots.style",
     "profile_likelihood",
+    "pseudobulk",
     "quasi_likelihood",
     "shrinkage",
     "simulate",
