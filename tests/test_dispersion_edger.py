@@ -119,6 +119,18 @@ def test_a_gene_without_a_degree_of_freedom_is_flat():
     assert np.ptp(heights[1]) > 0
 
 
+def test_neighbours_on_the_grid_lead_to_the_maxima_of_a_new_start(monkeypatch, counts, factors):
+    wild = counts[:, :120].copy()
+    wild[0, ::10] = 100_000 + 50 * wild[0, ::10]
+    wild[4:, 1::10] = 0
+    x = np.column_stack([DESIGN, [0.3, -1, 2, 0, 1, -0.5, 0.1, 5]])
+    tables = [edger._tabulate(edger.check_counts(wild), x, factors, np.arange(120))]
+    monkeypatch.setattr(edger, "MOST_STEPS", 1)  # no gene is there after one
+    tables.append(edger._tabulate(edger.check_counts(wild), x, factors, np.arange(120)))
+    assert np.isfinite(tables[0]).all()
+    np.testing.assert_allclose(*tables, rtol=1e-8, atol=1e-6)
+
+
 @pytest.mark.parametrize("peak", [-9.7, -0.3, 4.0, 8.8])
 def test_the_maximum_of_a_parabola(peak):
     assert edger._dispersion_at(-((edger.GRID[None] - peak) ** 2))[0] == pytest.approx(0.1 * 2**peak)
