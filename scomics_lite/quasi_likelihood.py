@@ -143,6 +143,7 @@ def fit(counts, design, size_factors, dispersions, *, robust=False, layer=None, 
     sizes = effective_library_sizes(s, counts.library_sizes)
     phi, abundance = _trend_of(dispersions, counts.genes)
     regression = glm.fit(counts, design, s, phi, **PLAIN, map=map)
+    _check_all_known(regression)
     abundance = average_log_cpm(counts, sizes, regression.dispersions, map=map) if abundance is None else abundance
     coefficients = _with_prior_count(regression, sizes, map)
     deviance, df, least_mean = _deviances(regression)
@@ -167,7 +168,8 @@ def test(fit, contrast, *, reduced=None, lfc_threshold=0.0, map=map):
     b = T and b = -T over sigma2 are turned into z-scores, z1 the smaller and z2 the larger, z1 negative if |b| > T; and
     with Phi averaged over stretches of z, which stands for all fold changes of the interval (edgeR's ``glmTreat``),
 
-        p = 2 mean of Phi over [-z2, z1],   or of its ends, [-z2, -z2 + 1.47] and [z1 - 1.47, z1], if it is longer
+        p = 2 mean of Phi over [-z2, z1]                                           if that is shorter than 1.47,
+        p = mean of Phi over [-z2, -z2 + 1.47] + mean of Phi over [z1 - 1.47, z1]  otherwise
 
     The fold change shown is edgeR's: that of a fit with 0.125 counts added to a typical library (and to the others in
     proportion), because the likelihood alone has none for a group without counts. Its standard error is that fit's,
@@ -237,13 +239,16 @@ def _trend_of(dispersions, genes):
                 "estimate them from the counts that are fitted"
             )
         return dispersions.trended, dispersions.average_log_cpm
-    missing = np.flatnonzero(np.isnan(np.broadcast_to(np.asarray(dispersions, dtype=float), len(genes))))
+    return dispersions, None
+
+
+def _check_all_known(regression):
+    genes, missing = regression.genes, np.flatnonzero(np.isnan(regression.dispersions))
     if missing.size:
         raise InputError(
             f"{missing.size:,} of {len(genes):,} genes have no dispersion, the first is {genes[missing[0]]!r}: leave "
             "them out (scomics_lite.filtering.filter_by_expression finds genes without counts), or give them a trend's"
         )
-    return dispersions, None
 
 
 def _with_prior_count(regression, sizes, map):
@@ -304,10 +309,8 @@ def _f_test(smaller, regression, variance, df, map):
 
 def _threshold_test(smaller, c, threshold, regression, variance, df, map):
     """Give z-scores beyond the threshold and their p-values, (g,)."""
-    step = np.exp(
-        regression.design.to_numpy(float) @ c / (c @ c) * threshold * np.log(2)
-    )  # moves c'beta by the threshold
-    distances = []
+    x, distances = regression.design.to_numpy(float), []
+    step = np.exp(x @ c / (c @ c) * threshold * np.log(2))  # as size factors, these move c'beta by the threshold
     for factors in (regression.size_factors * step, regression.size_factors / step):
         at_end = glm.fit(regression.counts, smaller, factors, regression.dispersions, **PLAIN, map=map)
         ratio = np.maximum(2 * (regression.log_likelihood - at_end.log_likelihood), 0)

@@ -330,6 +330,8 @@ def test_refuses_what_cannot_be_fitted(small):
     missing[2] = np.nan
     with pytest.raises(InputError, match=rf"1 of {adata.n_vars} genes have no dispersion, the first is '.*': leave"):
         fitted(adata, design, missing)
+    with pytest.raises(InputError, match=f"{adata.n_vars} genes need as many dispersions, or one, got shape"):
+        fitted(adata, design, missing[:5])
     with pytest.raises(InputError, match="must be finite and not negative"):
         fitted(adata, design, -missing[0])
     others = EdgerDispersions(adata.var_names[:5], np.zeros(5), 0.1, np.full(5, 0.1), np.full(5, 0.1), 3.0)
