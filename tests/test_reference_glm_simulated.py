@@ -5,7 +5,6 @@ genes without any. DESeq2's size factors and dispersions are given. Tolerance: 1
 """
 
 import hashlib
-import importlib.util
 import json
 from functools import cache
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures.makers import maker
 
 from scomics_lite import glm, negative_binomial
 from scomics_lite.design import design_matrix
@@ -32,10 +32,7 @@ def test_the_tables_are_the_ones_that_were_made():
 @cache
 def annotations():
     """What make_glm_tables.py knows of the samples."""
-    spec = importlib.util.spec_from_file_location("make_glm_tables", FOLDER / "make_glm_tables.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return {name: obs for name, (obs, _, _) in module.cases().items()}
+    return {name: obs for name, (obs, _, _) in maker("make_glm_tables").cases().items()}
 
 
 @cache

@@ -9,7 +9,6 @@ stay outside the repository. Tolerances, all relative:
 """
 
 import hashlib
-import importlib.util
 import json
 from functools import cache
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fixtures import published
+from fixtures.makers import maker
 from fixtures.published import needs_tables
 
 from scomics_lite import linear_models
@@ -46,20 +46,12 @@ def tables(name):
 
 
 @cache
-def maker():
-    spec = importlib.util.spec_from_file_location("make_limma_tables", FOLDER / "make_limma_tables.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@cache
 def experiment(case):
     """Counts, the design, and limma's table."""
     samples, table = tables("cases")[case], tables("results")[case].set_index("gene")
     matrix = np.array([row.split(",") for row in samples["counts"]], dtype=int)
     counts = pd.DataFrame(matrix, index=samples["sample"], columns=table.index)
-    obs = maker().cases()[case][0].set_axis(counts.index)
+    obs = maker("make_limma_tables").cases()[case][0].set_axis(counts.index)
     return counts, design_matrix(obs, PROVENANCE["formulas"][case]), table
 
 

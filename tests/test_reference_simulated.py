@@ -5,7 +5,6 @@ promises; the largest difference measured is about 1e-14, last digits of sums.
 """
 
 import hashlib
-import importlib.util
 import json
 from functools import cache
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures.makers import maker
 from scipy import sparse
 
 from scomics_lite.normalization import norm_factors, size_factors
@@ -40,15 +40,7 @@ OURS = {
 WITHOUT_FACTORS = ("ratio", "ratio_matrix", "RLE", "upperquartile")  # may have no answer: ours says why, R gives NA
 
 
-def _maker():
-    """Load make_tables.py, which knows how the counts are read."""
-    spec = importlib.util.spec_from_file_location("make_tables", FOLDER / "make_tables.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-make_tables = _maker()
+make_tables = maker("make_tables")
 
 
 @cache

@@ -1,5 +1,5 @@
 # voom, linear models, moderated t-tests and squeezed variances by limma, log counts per million by edgeR.
-# Rscript limma.R FOLDER: reads FOLDER/NAME.counts.tsv (genes x samples), NAME.samples.tsv, NAME.formula.txt and
+# Rscript limma.R FOLDER: reads FOLDER/NAME.counts.tsv (genes x samples), NAME.samples.tsv, NAME.formulas.txt and
 # FOLDER/variances.tsv; writes FOLDER/NAME.limma.tsv (a row a gene), NAME.weights.tsv, FOLDER/squeezed.tsv and
 # versions.tsv. Numbers have 17 significant digits. Called by make_limma_tables.py.
 suppressMessages({library(limma); library(edgeR)})
@@ -23,7 +23,7 @@ for (path in list.files(folder, "\\.counts\\.tsv$", full.names = TRUE)) {
   counts <- as.matrix(read.delim(path, check.names = FALSE))
   rownames(counts) <- paste0("gene", seq_len(nrow(counts)))
   samples <- read.delim(paste0(base, ".samples.tsv"), row.names = 1, stringsAsFactors = TRUE)
-  design <- model.matrix(as.formula(readLines(paste0(base, ".formula.txt"))), samples)
+  design <- model.matrix(as.formula(readLines(paste0(base, ".formulas.txt"))), samples)
   last <- ncol(design)
   y <- calcNormFactors(DGEList(counts))
   v <- voom(y, design)

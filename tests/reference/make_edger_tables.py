@@ -10,7 +10,8 @@ import tempfile
 from pathlib import Path
 
 import pandas as pd
-from make_glm_tables import HERE, cases, read, save_cases, write
+from make_glm_tables import cases
+from table_files import HERE, read, read_versions, save_cases, write
 
 
 def run_r(every):
@@ -20,7 +21,7 @@ def run_r(every):
         subprocess.run(["Rscript", str(HERE / "edger.R"), folder], check=True)
         results = pd.concat([read(f"{folder}/{name}.edger.tsv", name) for name in every])
         factors = pd.concat([read(f"{folder}/{name}.norm_factors.tsv", name) for name in every])
-        versions = pd.read_csv(f"{folder}/versions.tsv", sep="\t", index_col=0)["version"].to_dict()
+        versions = read_versions(folder)
     return results, factors, versions
 
 

@@ -3,8 +3,6 @@
 Writes ``glm_cases.tsv.gz`` (counts, a row a sample), ``glm_results.tsv.gz`` (a row a gene) and ``glm_provenance.json``.
 """
 
-import gzip
-import hashlib
 import json
 import subprocess
 import tempfile
@@ -12,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from table_files import HERE, read, read_versions, save_cases, write
 
-HERE = Path(__file__).parent
 GENES = 150
 
 
@@ -53,15 +51,6 @@ def _counts(obs, rng):
     return counts
 
 
-def save_cases(every, folder):
-    """Write the cases as the R scripts read them."""
-    for name, (obs, formulas, counts) in every.items():
-        names = [f"s{number}" for number in range(len(obs))]
-        pd.DataFrame(counts.T, columns=names).to_csv(folder / f"{name}.counts.tsv", sep="\t", index=False)
-        obs.set_axis(names).to_csv(folder / f"{name}.samples.tsv", sep="\t")
-        (folder / f"{name}.formulas.txt").write_text("\n".join(formulas) + "\n")
-
-
 def run_r(every):
     """Hand the cases to glm.R; return the genes' results, the samples with their counts, and the versions."""
     with tempfile.TemporaryDirectory() as folder:
@@ -69,23 +58,9 @@ def run_r(every):
         subprocess.run(["Rscript", str(HERE / "glm.R"), folder], check=True)
         results = pd.concat([read(f"{folder}/{name}.glm.tsv", name) for name in every])
         factors = pd.concat([read(f"{folder}/{name}.size_factors.tsv", name) for name in every])
-        versions = pd.read_csv(f"{folder}/versions.tsv", sep="\t", index_col=0)["version"].to_dict()
+        versions = read_versions(folder)
     factors["counts"] = [",".join(map(str, row)) for _, _, counts in every.values() for row in counts]
     return results, factors, versions
-
-
-def read(path, name):
-    """Read what R wrote of a case."""
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)  # digits stay as R wrote them
-    table.insert(0, "case", name)
-    return table
-
-
-def write(table, name):
-    """Write a gzipped table whose bytes depend on its content alone; return their sha256."""
-    packed = gzip.compress(table.to_csv(sep="\t", index=False, lineterminator="\n").encode(), mtime=0)
-    (HERE / name).write_bytes(packed)
-    return hashlib.sha256(packed).hexdigest()
 
 
 def main():

@@ -5,8 +5,6 @@ Writes ``limma_cases.tsv.gz`` (counts, a row a sample), ``limma_results.tsv.gz``
 degrees of freedom and a covariate, and what squeezeVar makes of them) and ``limma_provenance.json``.
 """
 
-import gzip
-import hashlib
 import json
 import subprocess
 import tempfile
@@ -14,20 +12,20 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from table_files import HERE, read, read_versions, save_cases, write
 
-HERE = Path(__file__).parent
 GENES = 200
 
 
 def cases():
-    """Experiments small enough to keep, {name: (obs, formula, counts (n, g))}."""
+    """Experiments small enough to keep, {name: (obs, formulas, counts (n, g))}; there is one formula."""
     rng = np.random.default_rng(2004)
     groups = {
         "two_groups": pd.DataFrame({"condition": ["a"] * 3 + ["b"] * 3}),
         "batches": pd.DataFrame({"batch": list("xyz") * 4, "condition": ["a"] * 6 + ["b"] * 6}),
         "slope": pd.DataFrame({"dose": [0.0, 0.5, 1, 2, 3, 5, 8], "condition": list("abbabab")}),
     }
-    return {name: (obs, "~ " + " + ".join(obs.columns), _counts(obs, rng)) for name, obs in groups.items()}
+    return {name: (obs, ["~ " + " + ".join(obs.columns)], _counts(obs, rng)) for name, obs in groups.items()}
 
 
 def _counts(obs, rng):
@@ -79,35 +77,17 @@ def _case(name, df, rng):
 def run_r(every, squeezed):
     """Hand everything to limma.R; return genes, samples with their counts, weights, variances, and the versions."""
     with tempfile.TemporaryDirectory() as folder:
-        for name, (obs, formula, counts) in every.items():
-            base = Path(folder) / name
-            names = [f"s{number}" for number in range(len(obs))]
-            pd.DataFrame(counts.T, columns=names).to_csv(f"{base}.counts.tsv", sep="\t", index=False)
-            obs.set_axis(names).to_csv(f"{base}.samples.tsv", sep="\t")
-            Path(f"{base}.formula.txt").write_text(formula + "\n")
+        save_cases(every, Path(folder))
         squeezed.to_csv(f"{folder}/variances.tsv", sep="\t", index=False, float_format="%.17g")
         subprocess.run(["Rscript", str(HERE / "limma.R"), folder], check=True)
-        results = pd.concat([_read(f"{folder}/{name}.limma.tsv", name) for name in every])
-        weights = pd.concat([_read(f"{folder}/{name}.weights.tsv", name) for name in every])
+        results = pd.concat([read(f"{folder}/{name}.limma.tsv", name) for name in every])
+        weights = pd.concat([read(f"{folder}/{name}.weights.tsv", name) for name in every])
         given = pd.read_csv(f"{folder}/variances.tsv", sep="\t", dtype=str)
         after = pd.read_csv(f"{folder}/squeezed.tsv", sep="\t", dtype=str, keep_default_na=False)
-        versions = pd.read_csv(f"{folder}/versions.tsv", sep="\t", index_col=0)["version"].to_dict()
+        versions = read_versions(folder)
     samples = weights[["case", "sample"]].copy()
     samples["counts"] = [",".join(map(str, row)) for _, _, counts in every.values() for row in counts]
     return results, samples, weights, pd.concat([given, after.drop(columns="case")], axis=1), versions
-
-
-def _read(path, name):
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)  # digits stay as R wrote them
-    table.insert(0, "case", name)
-    return table
-
-
-def write(table, name):
-    """Write a gzipped table whose bytes depend on its content alone; return their sha256."""
-    packed = gzip.compress(table.to_csv(sep="\t", index=False, lineterminator="\n").encode(), mtime=0)
-    (HERE / name).write_bytes(packed)
-    return hashlib.sha256(packed).hexdigest()
 
 
 def main():
@@ -118,7 +98,7 @@ def main():
         "made_by": "python tests/reference/make_limma_tables.py",
         "versions": versions,
         "calls": "see limma.R: voom(calcNormFactors(DGEList(counts)), design), lmFit, eBayes, treat, squeezeVar, cpm",
-        "formulas": {name: formula for name, (_, formula, _) in every.items()},
+        "formulas": {name: formulas[0] for name, (_, formulas, _) in every.items()},
         "sha256": {f"{name}.tsv.gz": write(table, f"{name}.tsv.gz") for name, table in tables.items()},
     }
     (HERE / "limma_provenance.json").write_text(json.dumps(provenance, indent=1) + "\n")

@@ -8,7 +8,6 @@ Writes
 Run it after the bundled data sets changed; `test_reference_simulated.py` says when that is so.
 """
 
-import gzip
 import hashlib
 import json
 import re
@@ -19,10 +18,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy import sparse
+from table_files import HERE, read, read_versions, write
 
 from scomics_lite import datasets
 
-HERE = Path(__file__).parent
 MOST_SAMPLES = 300  # of a bundled set: enough cells to prove it, and a table of kilobytes
 
 
@@ -75,22 +74,9 @@ def run_r(counts):
             table = pd.DataFrame(matrix.T, columns=[f"s{number}" for number in range(len(matrix))])
             table.to_csv(Path(folder) / f"{name}.counts.tsv", sep="\t", index=False)
         subprocess.run(["Rscript", str(HERE / "size_factors.R"), folder], check=True)
-        tables = [_with_set(name, Path(folder) / f"{name}.factors.tsv") for name in counts]
-        versions = pd.read_csv(Path(folder) / "versions.tsv", sep="\t", index_col=0)["version"].to_dict()
+        tables = [read(Path(folder) / f"{name}.factors.tsv", name, "set") for name in counts]
+        versions = read_versions(folder)
     return pd.concat(tables), versions
-
-
-def _with_set(name, path):
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)  # digits stay as R wrote them
-    table.insert(0, "set", name)
-    return table
-
-
-def write(table, name):
-    """Write a gzipped table whose bytes depend on its content alone; return their sha256."""
-    packed = gzip.compress(table.to_csv(sep="\t", index=False, lineterminator="\n").encode(), mtime=0)
-    (HERE / name).write_bytes(packed)
-    return hashlib.sha256(packed).hexdigest()
 
 
 def fingerprint(counts):
