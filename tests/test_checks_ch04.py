@@ -12,6 +12,7 @@ from scipy import integrate, stats
 from statsmodels.stats.multitest import multipletests
 
 from scomics_lite import glm, negative_binomial
+from scomics_lite.course.checks import ch04_cases
 
 SOLUTIONS = Path(__file__).parents[1] / "solutions" / "04_lrt_and_empirical_bayes_solutions.ipynb"
 
@@ -64,11 +65,19 @@ def lrt_by_the_package(y, full, reduced, s, phi):
     return tuple(table.loc[table.index[0], ["stat", "df", "pvalue"]])
 
 
+def lrt_with_the_packages_defaults(y, full, reduced, s, phi):
+    refuse_unless_nested(full, reduced)
+    fits = [glm.fit(np.column_stack([y, y + 1]), x, s, phi) for x in (full, reduced)]
+    table = glm.likelihood_ratio_test(*fits)
+    return table["stat"].iloc[0], table["df"].iloc[0], table["pvalue"].iloc[0]
+
+
 LRT_RIGHT = {
     "likelihoods": lrt,
     "scipy, sample by sample": lrt_by_scipy,
     "statsmodels' deviances, a dict": lrt_by_statsmodels,
     "the package": lrt_by_the_package,
+    "the package's defaults": lrt_with_the_packages_defaults,
 }
 
 
@@ -343,6 +352,10 @@ CALIBRATE_WRONG = {
     "any size": (calibrated(permutation_pvalue=any_size), "counts groups of any size"),
     "at random": (calibrated(permutation_pvalue=at_random), "take every arrangement once"),
     "positions for labels": (calibrated(permutation_pvalue=positions), "should hold True or False"),
+    "own statistic": (
+        calibrated(permutation_pvalue=lambda v, t, _: permutation(v, t, ch04_cases.difference)),
+        "not of the statistic that was handed in",
+    ),
     "first are treated": (calibrated(permutation_pvalue=first_are_treated), "the first samples for the treated"),
     "in place": (calibrated(permutation_pvalue=labels_shuffled_in_place), "changes its argument number 2"),
     "one missing": ({"rate": rate}, "says nothing about 'permutation_pvalue'"),
@@ -629,6 +642,7 @@ EM_WRONG = {
     "one round more": (lambda *case: em(*case[:4], case[4] + 1), "of one round more"),
     "from the start": (from_the_start, "after 2 rounds, your numbers are those of one round"),
     "one round": (lambda b, s, pi0, tau, rounds: em(b, s, pi0, tau, 1), "after 2 rounds, your numbers"),
+    "until settled": (lambda *case: em(*case[:4], 2000), "as many rounds as were asked for"),
     "crashes later": (crashes_later, "your code raised ZeroDivisionError"),
     "pi0 alone": (lambda *case: em(*case)[0], "should hand back pi0 and tau"),
     "probabilities": (lambda b, s, *_: (np.ones(len(b)), 1), "your pi0 has shape (300,)"),
@@ -739,6 +753,13 @@ def widthless_elsewhere_lost(weights, means, sds):
     return np.minimum(down, up) + zero
 
 
+def by_draws(weights, means, sds):
+    rng, g = np.random.default_rng(4), len(weights)
+    part = [rng.choice(weights.shape[1], 20_000, p=gene) for gene in weights]
+    draws = np.array([rng.normal(means[i][part[i]], sds[i][part[i]]) for i in range(g)])
+    return np.minimum((draws <= 0).mean(axis=1), (draws >= 0).mean(axis=1))
+
+
 def sorted_only(rates):
     return np.cumsum(np.sort(rates)) / np.arange(1, len(rates) + 1)
 
@@ -784,6 +805,7 @@ LFSR_WRONG = {
         ),
         "with a point mass at zero, `lfsr` is NaN",
     ),
+    "by draws": (signs(by_draws), "is near, and not exact"),
     "no width is zero": (signs(widthless_is_zero), "One that sits at 0.4 is a positive effect"),
     "no width is lost": (signs(widthless_elsewhere_lost), "loses the mass"),
     "sum over genes": (signs(lambda w, m, sd: lfsr(w, m, sd).sum()), "`lfsr` has shape ()"),
@@ -1004,6 +1026,10 @@ REPAIR_WRONG = {
         lambda t, alpha, lfc: stats.false_discovery_control(larger(t.log2FoldChange, t.lfcSE, lfc)) < alpha,
         "",
     ),
+    "NaN where not tested": (
+        lambda t, alpha, lfc: claim(t, alpha, lfc)[t.pvalue.notna()].reindex(t.index),
+        "hands back NaN for some genes",
+    ),
     "p-values": (lambda t, alpha, lfc: adjusted(beyond(t, lfc)), "hands back numbers, p-values perhaps"),
     "a number": (lambda *case: claim(*case).sum(), "hands back something else"),
     "tested ones only": (lambda t, alpha, lfc: claim(t.dropna(), alpha, lfc).to_numpy(), "hands back something else"),
@@ -1011,7 +1037,7 @@ REPAIR_WRONG = {
     "everything": (lambda t, alpha, lfc: t.index == t.index, "not tested"),
     "some more": (
         lambda t, alpha, lfc: claim(t, alpha, lfc) | (t.index == claim(t, alpha, lfc)[t.pvalue.notna()].idxmin()),
-        "0 are missing and 1 are too many",
+        "Of these 1 should not be, and 0 others should",
     ),
     "in place": (
         lambda t, alpha, lfc: t.pop("pvalue") < alpha,

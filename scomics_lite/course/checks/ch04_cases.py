@@ -60,26 +60,44 @@ def difference(values, treated):
     return abs(int(values[treated].sum() * (~treated).sum() - values[~treated].sum() * treated.sum()))
 
 
+def squares(values, treated):
+    """Compare the mean squares of two groups, again by a whole number."""
+    return difference(np.asarray(values) ** 2, treated)
+
+
 def experiments(rng):
-    """Yield (where, whole values (n,), labels (n,)) of two small groups, in which every slip shows."""
-    for where, n_control in (("", 4), ("for three against five samples, ", 5)):
+    """Yield (where, whole values (n,), labels (n,), statistic) of two small groups, in which every slip shows."""
+    for where, n_control, statistic in (
+        ("", 4, difference),
+        ("for three against five samples and another statistic, ", 5, squares),
+    ):
         treated = np.repeat([True, False], [3, n_control])
         telling = False
         while not telling:
             values, labels = rng.integers(0, 6, len(treated)) + 2 * treated, rng.permutation(treated)
             values = values[np.argsort(np.argsort(~labels, kind="stable"), kind="stable")]
-            ours, every, *others = arrangements(values, labels)
-            telling = _is_telling([np.mean(every >= ours)], ch04_slips.permutations(ours, every, *others))
-        yield where, values, labels
+            right, slips = permutation_pvalue(values, labels, statistic)
+            telling = _is_telling([right], slips)
+        yield where, values, labels, statistic
 
 
-def arrangements(values, treated):
+def permutation_pvalue(values, treated, statistic):
+    """Compute the p-value and those of the usual slips."""
+    ours, every, *others = _arrangements(values, treated, statistic)
+    slips = ch04_slips.permutations(ours, every, *others)
+    if statistic is not difference:
+        ours_of_means, means, *_ = _arrangements(values, treated, difference)
+        slips[ch04_slips.OWN_STATISTIC] = [np.mean(means >= ours_of_means)]
+    return np.mean(every >= ours), slips
+
+
+def _arrangements(values, treated, statistic):
     """Compute the statistic (as observed, of all arrangements, of groups of any size, with the first for treated)."""
     n, chosen = len(values), int(treated.sum())
     groups = [np.isin(np.arange(n), group) for group in combinations(range(n), chosen)]
     subsets = [np.array(group) for group in product([False, True], repeat=n) if 0 < sum(group) < n]
-    every, any_size = (np.array([difference(values, group) for group in some]) for some in (groups, subsets))
-    return difference(values, treated), every, any_size, difference(values, np.arange(n) < chosen)
+    every, any_size = (np.array([statistic(values, group) for group in some]) for some in (groups, subsets))
+    return statistic(values, treated), every, any_size, statistic(values, np.arange(n) < chosen)
 
 
 def _is_telling(right, slips):

@@ -144,8 +144,11 @@ def rate_errors(rate, level, m, everybody):
     }
 
 
+OWN_STATISTIC = "is that of a difference of means, and not of the statistic that was handed in."
+
+
 def permutations(ours, all_values, by_subsets, of_the_first):
-    """Of a permutation p-value; the statistics are those of `ch04_cases.arrangements`."""
+    """Of a permutation p-value; for the observed labels, all arrangements, groups of any size, the first n."""
     total, at_least, above = len(all_values), np.sum(all_values >= ours), np.sum(all_values > ours)
     return {
         "leaves out the arrangement that was observed. It is one of those that chance could have brought, so p is "
