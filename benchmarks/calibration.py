@@ -183,14 +183,20 @@ def nulls_table(sets):
             print(f"| {n} | {tool} | {' | '.join(cells)} |", flush=True)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def asked(description, tables):
+    """Read from the command line how many sets are wanted, and which of the tables."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--sets", type=int, default=20, help="simulated sets of each case, at least 2")
-    parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
+    parser.add_argument("--tables", nargs="+", choices=tables, default=list(tables))
     arguments = parser.parse_args()
     print(f"{arguments.sets} sets of each case; numpy {np.__version__}")
-    for name in arguments.tables:
-        TABLES[name](arguments.sets)
+    return arguments.sets, [tables[name] for name in arguments.tables]
+
+
+def main():
+    sets, tables = asked(__doc__, TABLES)
+    for table in tables:
+        table(sets)
 
 
 TABLES = {"tests": tests_table, "nulls": nulls_table}

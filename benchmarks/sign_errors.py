@@ -18,13 +18,12 @@ voom. DESeq2's lfcShrink(type="ashr"), "shrink" among the effects, has no point 
 so counts half of the wrong signs of genes without an effect; "Cauchy" is `glm.cauchy_shrinkage`, apeglm's.
 """
 
-import argparse
 from functools import partial
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
-from calibration import CONTRAST, heading, number, with_known_dispersions
+from calibration import CONTRAST, asked, heading, number, with_known_dispersions
 
 from scomics_lite import calibration, differential, simulate
 from scomics_lite.empirical_bayes import ash, squeeze_variances
@@ -154,16 +153,11 @@ TABLES = {
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sets", type=int, default=20, help="simulated sets of each case, at least 2")
-    parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
-    arguments = parser.parse_args()
-    print(f"{arguments.sets} sets of each case; numpy {np.__version__}")
+    sets, tables = asked(__doc__, TABLES)
     bins = [f"lfsr {low} to {high}" for low, high in pairwise(BINS)]
-    for name in arguments.tables:
-        table, columns = TABLES[name]
+    for table, columns in tables:
         heading(*columns, "method", *bins, "FSR at s < 0.05", "calls", "RMSE")
-        for case, results in table(arguments.sets):
+        for case, results in table(sets):
             for method, cells in rows(results).items():
                 print(f"| {' | '.join(map(str, (*case, method, *cells)))} |", flush=True)
 
