@@ -78,6 +78,7 @@ LRT_RIGHT = {
     "statsmodels' deviances, a dict": lrt_by_statsmodels,
     "the package": lrt_by_the_package,
     "the package's defaults": lrt_with_the_packages_defaults,
+    "a Series": lambda *case: pd.Series(lrt(*case)),
 }
 
 
@@ -131,11 +132,26 @@ def refuses_by_columns(y, full, reduced, s, phi):
     return no_refusal(y, full, reduced, s, phi)
 
 
+def refuses_by_statistic(*case):
+    result = no_refusal(*case)
+    if result[0] < 0:
+        raise ValueError("the reduced design fits better")
+    return result
+
+
+def p_cut_off(*case):
+    stat, df, pvalue = lrt(*case)
+    return stat, df, max(pvalue, 1e-60)
+
+
 def size_factors_forgotten(y, full, reduced, s, phi):
     return lrt(y, full, reduced, np.ones(len(y)), phi)
 
 
 LRT_WRONG = {
+    "refusal by the statistic": (refuses_by_statistic, "does not refuse"),
+    "p-values cut off": (p_cut_off, "do not cut it off"),
+    "another order": (lambda *case: [lrt(*case)[i] for i in (0, 2, 1)], "in another order"),
     "no factor 2": (lrt_with(lambda stat, *_: stat / 2), "your statistic lacks the 2"),
     "reduced minus full": (lrt_with(lambda stat, *_: -stat), "your statistic has the right size and the opposite sign"),
     "ratio": (lrt_with(lambda stat, *_: np.exp(-stat / 2)), "is the ratio of the likelihoods itself"),
@@ -882,7 +898,7 @@ THRESHOLD_WRONG = {
         "with a filter by size behind it",
     ),
     "one tail": (both(lambda b, s, t: tail((np.abs(b) - t) / s)), "has one tail"),
-    "DESeq2": (both(lambda b, s, t: np.minimum(2 * tail((np.abs(b) - t) / s), 1)), "DESeq2 does so"),
+    "DESeq2": (both(lambda b, s, t: np.minimum(2 * tail((np.abs(b) - t) / s), 1)), "DESeq2 1.38 does so"),
     "doubled": (both(lambda b, s, t: 2 * tail((np.abs(b) - t) / s)), "more than 1 in places"),
     "absolute excess": (
         both(lambda b, s, t: 2 * tail(np.abs(np.abs(b) - t) / s)),
@@ -962,6 +978,8 @@ REPAIR_RIGHT = {
     "by hand, an array": claim_by_hand,
     "rows of the table": claim_by_rows,
     "a set": lambda *case: set(claim_by_statsmodels(*case)),
+    "objects": lambda *case: claim(*case).astype(object),
+    "a column": lambda *case: claim(*case).to_frame("claimed"),
     "a Series in another order": lambda *case: claim(*case)[::-1],
 }
 
@@ -988,6 +1006,12 @@ def within(choose, p=lambda table, lfc: table["pvalue"]):
 
 
 REPAIR_WRONG = {
+    "one tail": (
+        lambda t, alpha, lfc: (
+            adjusted(np.where(t.pvalue.notna(), tail((t.log2FoldChange.abs() - lfc) / t.lfcSE), np.nan)) < alpha
+        ),
+        "come from one tail alone",
+    ),
     "the letter": (lambda t, alpha, lfc: (t.pvalue < alpha) & large(t, lfc), "are the letter's"),
     "the letter, adjusted": (
         lambda t, alpha, lfc: adjusted(np.where((t.pvalue < alpha) & large(t, lfc), t.pvalue, np.nan)) < alpha,

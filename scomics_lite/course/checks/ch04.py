@@ -12,7 +12,7 @@ from scipy import stats
 from scomics_lite import glm
 from scomics_lite.course.checks import ch04_cases, ch04_posterior_slips, ch04_slips, differs, exercise
 from scomics_lite.course.checks.answers import StudentError
-from scomics_lite.course.checks.judging import functions_of, judge, parts_of, refusal
+from scomics_lite.course.checks.judging import functions_of, judge, other_order, parts_of, refusal
 
 # --- 1: the likelihood ratio test -------------------------------------------------------------------------------------
 
@@ -38,19 +38,31 @@ def lrt(answer):
         try:
             problem = _judge_lrt(answer(*case), *case)
         except StudentError as error:
+            if not isinstance(error.__context__, ValueError):
+                raise
             problem = f"one design is part of the other, but {error}"
         if problem:
             return where + problem
-    values, problem = parts_of(answer(*ch04_cases.strong_gene(rng)), ["stat", "df", "pvalue"], what="your function")
-    if problem is None and not 0 < values[2] < TINY:
-        problem = (
-            "for a gene that changes fivefold the p-value is beyond what 1 - cdf can tell from 0, and such genes could "
-            "not be ranked. scipy has the upper tail as a function of its own."
-        )
+    problem = _judge_strong(answer(*ch04_cases.strong_gene(rng)))
     if problem:
         return problem
     refused = (refusal(answer, *case, where=where) for where, *case in ch04_cases.not_nested(rng))
     return next(filter(None, refused), None)
+
+
+def _judge_strong(result):
+    values, problem = parts_of(result, ["stat", "df", "pvalue"], what="your function")
+    if problem:
+        return problem
+    stat, _, pvalue = values
+    if not 0 < pvalue < TINY:
+        return (
+            "for a gene that changes fivefold the p-value is beyond what 1 - cdf can tell from 0, and such genes could "
+            "not be ranked. scipy has the upper tail as a function of its own."
+        )
+    if abs(np.log(pvalue) - stats.chi2.logsf(stat, 1)) > 1:
+        return "for a gene that changes fivefold the p-value is not that of your statistic: do not cut it off."
+    return None
 
 
 def _judge_lrt(result, y, full, reduced, s, phi):
@@ -61,12 +73,14 @@ def _judge_lrt(result, y, full, reduced, s, phi):
     fits = [glm.fit(counts, x, s, phi, **EXACT) for x in (full, reduced, np.ones((len(y), 1)))]
     (n, p), q = full.shape, reduced.shape[1]
     stat = 2 * (fits[0].log_likelihood[0] - fits[1].log_likelihood[0])
+    right = [stat, p - q, stats.chi2.sf(stat, p - q)]
     return (
-        _judge_statistic(values[0], stat, ch04_slips.statistics(y, phi, *fits))
+        other_order(values, right, "statistic, degrees of freedom and p-value", rtol=1e-4)
+        or _judge_statistic(values[0], stat, ch04_slips.statistics(y, phi, *fits))
         or judge(values[1], p - q, ch04_slips.degrees(full, reduced), what="your degrees of freedom")
         or judge(
             values[2],
-            stats.chi2.sf(stat, p - q),
+            right[2],
             ch04_slips.chi_squared(stat, n, p, q),
             what="your p-value",
             rtol=1e-3,
@@ -139,7 +153,7 @@ def _judge_permutation(result, values, treated, statistic):
     (right, slips), what = ch04_cases.permutation_pvalue(values, treated, statistic), "your permutation p-value"
     problem = judge(result, right, slips, what=what)
     if problem and problem == differs(result, right, what=what) and differs(result, right, atol=0.1) is None:
-        return f"{what} is near, and not exact: take every arrangement once, not a random sample of them."
+        return f"{what} is near, and not exact: take every arrangement once."
     return problem
 
 
@@ -173,7 +187,8 @@ def normal_normal(answer):
     weight = tau**2 / (tau**2 + s**2)
     right = m + weight * (b - m)
     return (
-        judge(values[0], right, ch04_posterior_slips.posterior_means(b, s, m, tau), what="your posterior mean")
+        other_order(values, [right, np.sqrt(weight) * s], "means and standard deviations")
+        or judge(values[0], right, ch04_posterior_slips.posterior_means(b, s, m, tau), what="your posterior mean")
         or judge(values[1], np.sqrt(weight) * s, ch04_posterior_slips.posterior_sds(s, tau), what="your posterior sd")
         or _judge_marginal(log_marginal(b, s, m, tau), b, s, m, tau)
     )
@@ -233,6 +248,9 @@ def _judge_em(result, b, s, pi0, tau, rounds):
         return "your numbers are those of one round more."
     if rounds == 1 and differs(values, _em(b, s, pi0, tau, 1_000), rtol=1e-3) is None:
         return "your numbers are those that the rounds lead to in the end: do as many rounds as were asked for."
+    swapped = other_order(values, right, "pi0 and tau")
+    if swapped:
+        return swapped
     if rounds > 1 and differs(values, _em(b, s, pi0, tau, 1)) is None:
         return "your numbers are those of one round: each round has to begin with what the last one found."
     slips = ch04_posterior_slips.shares(b, s, pi0, tau), ch04_posterior_slips.widths(b, s, pi0, tau)
@@ -363,7 +381,7 @@ def _called(result, table):
     """Read True and False for each gene, or the names of the genes that are claimed."""
     ask = "hand back True or False for each gene of the table, in its order."
     if isinstance(result, pd.DataFrame):
-        result = result.index
+        result = result.iloc[:, 0] if result.shape[1] == 1 and len(result) == len(table) else result.index
     if isinstance(result, pd.Series):
         if not result.index.isin(table.index).all():
             return None, f"your Series has other names than the table: {ask}"
@@ -371,6 +389,8 @@ def _called(result, table):
     values = np.asarray(list(result) if isinstance(result, set | frozenset) else result)
     if values.dtype.kind in "UO" and values.ndim == 1 and set(values) <= set(table.index):
         return table.index.isin(values), None
+    if values.dtype.kind == "O" and all(isinstance(value, bool | np.bool_) for value in values):
+        values = values.astype(bool)
     if values.shape == (len(table),) and values.dtype.kind in "biuf" and np.isin(values, [0, 1]).all():
         return values.astype(bool), None
     if values.shape == (len(table),) and values.dtype.kind == "O" and pd.isna(values).any():
