@@ -12,7 +12,7 @@ show what is.
 - Regressions and tests "given" have its size factors and dispersions. One gene of pickrell lost its only count to the
   replacement of outliers; a fit is NaN then, and DESeq2 gives 0 with p = 1, as `differential.test` does.
 - Quasi-likelihoods "given" have edgeR's factors, trended dispersions and abundances. What is left comes from where its
-  regressions stop; see tests/test_reference_edger_ql.py.
+  regressions stop; see tests/quasi_likelihood/.
 - "Whole" is `differential.test` from the counts, with nothing given.
 """
 

@@ -42,8 +42,8 @@ def simulated(n):
 
 def likelihoods(n, mixture):
     """Give likelihoods (n, k), every row over its maximum, and the parameters of the null-biased prior (k,)."""
-    from scomics_lite.mixtures import Mixture, Posteriors, make_components
-    from scomics_lite.unimodal_prior import NULL_WEIGHT, cut, default_scales
+    from scomics_lite.empirical_bayes.mixtures import Mixture, Posteriors, make_components
+    from scomics_lite.empirical_bayes.unimodal_prior import NULL_WEIGHT, cut, default_scales
 
     effects, errors = simulated(n)
     components = make_components(mixture, np.append(0.0, default_scales(effects, errors)))
@@ -113,7 +113,7 @@ def compare_shrinkage(folder, n, tools):
 
 def compare_solvers(folder, n, mixture):
     """Print a line for every solver."""
-    from scomics_lite.mixture_weights import objective
+    from scomics_lite.empirical_bayes.mixture_weights import objective
 
     table, prior = likelihoods(n, mixture)
     table.T.tofile(folder / "likelihoods.bin")  # column by column, as R has it

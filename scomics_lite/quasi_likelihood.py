@@ -25,10 +25,10 @@ from scomics_lite import glm, negative_binomial
 from scomics_lite.blocks import map_blocks
 from scomics_lite.design import contrast as contrast_vector
 from scomics_lite.design import match_design
-from scomics_lite.edger import EdgerDispersions, average_log_cpm, residual_df
+from scomics_lite.dispersion import EdgerDispersions, average_log_cpm, residual_df
+from scomics_lite.empirical_bayes import SqueezedVariances, squeeze_variances
 from scomics_lite.normalization import effective_library_sizes
 from scomics_lite.validation import Counts, InputError, check_counts, check_size_factors, check_threshold
-from scomics_lite.variance_prior import SqueezedVariances, squeeze_variances
 
 PRIOR_COUNT = 0.125  # added to a typical library where fold changes are shown; keeps those of empty groups finite
 FARTHEST = 38.0  # standard deviations: beyond, the normal distribution's tail is too small for a float

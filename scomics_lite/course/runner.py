@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from scomics_lite import __version__
 from scomics_lite.course import notebooks
-from scomics_lite.plots.figures import FIGURE_ID
+from scomics_lite.plots import FIGURE_ID
 from scomics_lite.validation import InputError, did_you_mean
 
 CELL_SECONDS = 600  # a cell of a chapter takes seconds; this bounds a cell that hangs

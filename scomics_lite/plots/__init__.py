@@ -2,13 +2,14 @@
 
 from scomics_lite.plots.calibration import fdr_calibration, lfsr_calibration, pvalue_calibration
 from scomics_lite.plots.counts import ma, rle, size_factors, tmm_trims
-from scomics_lite.plots.figures import show_figure, slider
+from scomics_lite.plots.figures import FIGURE_ID, show_figure, slider
 from scomics_lite.plots.inference import mixture_prior, prior_and_posterior, shrinkage
 from scomics_lite.plots.models import design_matrix, dispersions, mean_variance, voom_trend
 from scomics_lite.plots.results import gene_counts, mean_difference, pvalue_histogram, volcano
 from scomics_lite.plots.style import OKABE_ITO, use_style
 
 __all__ = [
+    "FIGURE_ID",
     "OKABE_ITO",
     "design_matrix",
     "dispersions",

@@ -1,0 +1,3 @@
+"""The checks of chapter 0: `questions`."""
+
+from scomics_lite.course.checks.ch00 import questions  # noqa: F401 (importing registers the exercises)

@@ -1,0 +1,17 @@
+"""Real data sets, fetched and checked, and simulated stand-ins that come with the package.
+
+All chapters. Read `catalogue` first: `available` and `load`. `downloads` fetches and verifies, `readers` turns files
+into AnnData and MuData, `standins` simulates what the course falls back on without a network.
+"""
+
+from scomics_lite.datasets.catalogue import available, data_folder, fetch, load, make_bundled
+from scomics_lite.datasets.downloads import DownloadError
+
+__all__ = [
+    "DownloadError",
+    "available",
+    "data_folder",
+    "fetch",
+    "load",
+    "make_bundled",
+]

@@ -1,0 +1,123 @@
+"""The examples in docstrings and in the README run, and every public function has one."""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import re
+import warnings
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+import scomics_lite
+from scomics_lite import datasets
+
+README = Path(__file__).parents[2] / "README.md"
+TAUGHT = (
+    "blocks",
+    "calibration",
+    "datasets.catalogue",
+    "design.contrasts",
+    "design.diagnosis",
+    "design.matrix",
+    "differential.pipeline",
+    "differential.summing",
+    "dispersion.deseq2",
+    "dispersion.edger",
+    "dispersion.genewise",
+    "dispersion.profile_likelihood",
+    "dispersion.trend",
+    "empirical_bayes",
+    "empirical_bayes.adaptive_shrinkage",
+    "empirical_bayes.ash_result",
+    "empirical_bayes.f_distribution",
+    "empirical_bayes.mixture_weights",
+    "empirical_bayes.mixtures",
+    "empirical_bayes.truncated",
+    "empirical_bayes.unimodal_prior",
+    "empirical_bayes.variance_prior",
+    "filtering",
+    "glm.heavy_tailed",
+    "glm.hypotheses",
+    "glm.outliers",
+    "glm.regression",
+    "linear_models.least_squares",
+    "linear_models.moderated",
+    "multiple_testing",
+    "negative_binomial",
+    "normalization.methods",
+    "plots.calibration",
+    "plots.counts",
+    "plots.figures",
+    "plots.inference",
+    "plots.style",
+    "quasi_likelihood",
+    "simulate.bulk",
+    "smoothing",
+    "validation.counts",
+    "validation.notices",
+    "validation.transformed",
+)
+
+
+def modules():
+    """Names of all modules of the package but the command line's, which run something when imported."""
+    found = pkgutil.walk_packages(scomics_lite.__path__, "scomics_lite.")
+    return [module.name for module in found if not module.name.endswith("__main__")]
+
+
+def python_blocks(text):
+    return re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def _elsewhere(tmp_path, monkeypatch, registry):
+    """An empty folder to write into, and nothing left behind."""
+    monkeypatch.chdir(tmp_path)
+    yield
+    plt.close("all")
+
+
+@pytest.mark.usefixtures("_elsewhere")
+@pytest.mark.parametrize("name", modules())
+def test_examples_in_docstrings_run(name):
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+@pytest.mark.parametrize("name", TAUGHT)
+def test_public_functions_have_parameters_and_an_example(name):
+    module = importlib.import_module(f"scomics_lite.{name}")
+    for title, thing in inspect.getmembers(module, inspect.isfunction):
+        if title.startswith("_") or thing.__module__ != module.__name__:
+            continue
+        text = inspect.getdoc(thing)
+        assert ">>>" in text, f"{name}.{title} has no example"
+        for parameter in inspect.signature(thing).parameters:
+            assert re.search(rf"\b{parameter}\b", text), f"{name}.{title} does not explain {parameter}"
+
+
+@pytest.mark.usefixtures("_elsewhere")
+def test_the_readme_s_code_runs_on_a_counts_csv(capsys):
+    adata = datasets.load("pasilla_simulated")
+    table = pd.DataFrame(adata.X.T, index=adata.var_names, columns=adata.obs_names)
+    table.to_csv("counts.csv")  # genes x samples, as the README says
+    blocks = python_blocks(README.read_text(encoding="utf-8"))
+    assert blocks
+    names = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for block in blocks:
+            exec(compile(block, "README.md", "exec"), names)
+    printed = capsys.readouterr().out
+    assert "size factor" in printed
+    assert all(sample in printed for sample in adata.obs_names)
+
+
+def test_the_readme_links_to_files_that_are_there():
+    links = re.findall(r"\]\(([^)#:]+)\)", README.read_text(encoding="utf-8"))
+    assert links
+    missing = [link for link in links if not (README.parent / link).exists()]
+    assert not missing
