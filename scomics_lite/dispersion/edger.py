@@ -16,16 +16,16 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from scipy.interpolate import CubicSpline
-from scipy.linalg import qr
 from scipy.special import xlogy
 
 from scomics_lite import glm, negative_binomial
 from scomics_lite.blocks import map_blocks
-from scomics_lite.design import match_design
+from scomics_lite.design import independent_columns, match_design
 from scomics_lite.dispersion.profile_likelihood import Profile
 from scomics_lite.dispersion.trend import fit_where_needed
 from scomics_lite.empirical_bayes import squeeze_variances
 from scomics_lite.glm import Model
+from scomics_lite.iteration import step_until_done
 from scomics_lite.normalization import effective_library_sizes
 from scomics_lite.validation import Counts, InputError, check_counts, check_size_factors
 
@@ -213,7 +213,7 @@ def _tabulate_block(x, sizes, y):
     heights = np.zeros((y.shape[1], len(GRID)))
     mean = _fit(y, x, sizes, FIRST).mean
     for kept, members in patterns((mean >= NO_MEAN) | (y >= NO_MEAN)):
-        columns, some = _independent(x[kept]), np.ix_(kept, members)
+        columns, some = independent_columns(x[kept]), np.ix_(kept, members)
         if kept.sum() > columns.size:
             heights[members] = _profile_on_grid(y[some], x[kept][:, columns], sizes[kept], mean[some])
     return heights
@@ -239,17 +239,19 @@ def _profile_on_grid(y, x, sizes, mean):
 def _climb(y, x, sizes, phi, beta):
     """Go from coefficients (p, b) near the maximum of the likelihood to it by Newton's method, or begin anew."""
     model = Model.of(pd.DataFrame(x), sizes, 0.0, 0.0)
-    for _ in range(MOST_STEPS):
-        mu = model.mean(beta)
-        variance = 1 + phi * mu
-        step = model.step(mu * (1 + phi * y) / variance**2, x.T @ ((y - mu) / variance))
-        beta = beta + step
-        near = np.abs(x @ step).max(axis=0) < 1e-5  # the next step would be some 1e-10
-        if near.all():
-            return beta
-    far = ~near
-    beta[:, far] = _fit(y[:, far], x, sizes, phi, tolerance=0.0).coefficients.T
-    return beta
+    state, _, near = step_until_done(partial(_newton_step, model, phi), {"beta": beta}, (y,), MOST_STEPS)
+    if not near.all():
+        far = ~near
+        state["beta"][:, far] = _fit(y[:, far], x, sizes, phi, tolerance=0.0).coefficients.T
+    return state["beta"]
+
+
+def _newton_step(model, phi, at, y):
+    """Take a step; a gene is near when its means move by less than 1e-5: the next step would be some 1e-10."""
+    mu = model.mean(at["beta"])
+    variance = 1 + phi * mu
+    step = model.step(mu * (1 + phi * y) / variance**2, model.x.T @ ((y - mu) / variance))
+    return {"beta": at["beta"] + step}, np.abs(model.x @ step).max(axis=0) < 1e-5
 
 
 def patterns(kept):
@@ -283,13 +285,6 @@ def _fit(y, x, sizes, dispersions, **settings):
     """Fit the plain regression: no ridge, no floor."""
     table = Counts(y, pd.RangeIndex(y.shape[0]), pd.RangeIndex(y.shape[1]))
     return glm.fit(table, x, sizes, dispersions, ridge=0.0, min_mean=0.0, **settings)
-
-
-def _independent(x):
-    """Choose columns that span what all columns of x span."""
-    _, r, order = qr(x, mode="economic", pivoting=True)
-    size = np.abs(np.diag(r))
-    return np.sort(order[: np.count_nonzero(size > 1e-7 * max(size.max(initial=0.0), 1e-300))])
 
 
 def _dispersion_at(heights):
@@ -408,5 +403,5 @@ def residual_df(x, y, mean):
     """
     df = np.empty(y.shape[1])
     for kept, members in patterns((mean >= NO_MEAN) | (y >= NO_MEAN)):
-        df[members] = kept.sum() - _independent(x[kept]).size
+        df[members] = kept.sum() - independent_columns(x[kept]).size
     return df

@@ -14,8 +14,11 @@ drops those that are done.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+
+from scomics_lite.iteration import step_until_done
 
 HIGHEST, LOWEST = 10.0, -30.0  # no search leaves this range of ln phi
 MAX_EVALUATIONS = 100  # of one climb
@@ -105,31 +108,31 @@ def climb(profile, start, lowest):
     >>> np.exp(log_phi).round(3)
     array([0.508])
     """
-    log_phi, evaluations = start.copy(), np.zeros(len(start), dtype=int)
     height, slope = profile.derivatives(start)
-    first_height = height.copy()
-    kappa, taken = np.ones(len(start)), np.zeros(len(start), dtype=int)
-    running = np.arange(len(start))
-    for _ in range(MAX_EVALUATIONS):
-        evaluations[running] += 1
-        at, uphill, old = log_phi[running], slope[running], height[running]
-        step = _within_range(at, kappa[running], uphill)
-        new_height, new_slope = profile.derivatives(at + step * uphill)
-        accepted = new_height >= old + 1e-4 * step * uphill**2
-        rows = running[accepted]
-        log_phi[rows] = (at + step * uphill)[accepted]
-        arrived = accepted & (new_height - old < LEAST_RISE)
-        lost = accepted & ~arrived & (log_phi[running] < lowest)  # heading for zero: its old height stands
-        kept = running[accepted & ~lost]
-        height[kept], slope[kept] = new_height[accepted & ~lost], new_slope[accepted & ~lost]
-        taken[rows] += 1
-        kappa[rows] = np.where(taken[rows] % 5 == 0, 0.5, 1.0) * np.minimum(1.1 * step[accepted], 1)
-        kappa[running[~accepted]] = step[~accepted] / 2
-        stay = ~(arrived | lost)
-        if not stay.any():
-            break
-        running, profile = running[stay], profile if stay.all() else profile.take(stay)
-    return log_phi, height, first_height, evaluations
+    state = {"log_phi": start, "height": height, "slope": slope, "kappa": np.ones(len(start))}
+    state["taken"] = np.zeros(len(start), dtype=int)
+    found, evaluations, _ = step_until_done(partial(_gradient_step, lowest), state, (profile,), MAX_EVALUATIONS)
+    return found["log_phi"], found["height"], height, evaluations
+
+
+def _gradient_step(lowest, at, profile):
+    """Try a step; a gene is done when one gains less than `LEAST_RISE`, or leads below the lowest ln phi."""
+    step = _within_range(at["log_phi"], at["kappa"], at["slope"])
+    goal = at["log_phi"] + step * at["slope"]
+    height, slope = profile.derivatives(goal)
+    accepted = height >= at["height"] + 1e-4 * step * at["slope"] ** 2
+    arrived = accepted & (height - at["height"] < LEAST_RISE)
+    lost = accepted & ~arrived & (goal < lowest)  # heading for zero: its old height stands
+    climbed, taken = accepted & ~lost, at["taken"] + accepted
+    grown = np.where(taken % 5 == 0, 0.5, 1.0) * np.minimum(1.1 * step, 1)
+    state = {
+        "log_phi": np.where(accepted, goal, at["log_phi"]),
+        "height": np.where(climbed, height, at["height"]),
+        "slope": np.where(climbed, slope, at["slope"]),
+        "kappa": np.where(accepted, grown, step / 2),
+        "taken": taken,
+    }
+    return state, arrived | lost
 
 
 def _within_range(at, kappa, slope):
@@ -196,25 +199,28 @@ def maximise(profile, low, high):
     b = len(profile.y)
     log_phi = _best(profile, np.broadcast_to(np.linspace(low, high, 13)[:, None], (13, b)))
     height, slope, curvature = profile.derivatives(log_phi, order=2)
-    shorter, running = np.ones(b), np.arange(b)
-    for _ in range(MAX_EVALUATIONS):
-        step = np.sign(slope[running]) * 2
-        concave = curvature[running] < 0
-        step[concave] = np.clip(-slope[running][concave] / curvature[running][concave], -2, 2)
-        new = np.clip(log_phi[running] + shorter[running] * step, low, high)
-        found = profile.derivatives(new, order=2)
-        old = height[running]
-        better = found[0] >= old - 1e-13 * (1 + np.abs(old))  # what rounding takes is no loss
-        moved = np.abs(new - log_phi[running])
-        rows = running[better]
-        log_phi[rows], shorter[rows] = new[better], 1.0
-        height[rows], slope[rows], curvature[rows] = (values[better] for values in found)
-        shorter[running[~better]] /= 3
-        stay = moved > np.where(better, 1e-7, 1e-10)  # Newton's steps square their error: after 1e-7 it is 1e-14
-        if not stay.any():
-            break
-        running, profile = running[stay], profile if stay.all() else profile.take(stay)
-    return log_phi
+    state = {"log_phi": log_phi, "height": height, "slope": slope, "curvature": curvature, "shorter": np.ones(b)}
+    found, _, _ = step_until_done(partial(_newton_step, low, high), state, (profile,), MAX_EVALUATIONS)
+    return found["log_phi"]
+
+
+def _newton_step(low, high, at, profile):
+    """Try a step; a gene is done when it hardly moves."""
+    old, concave = at["height"], at["curvature"] < 0
+    step = np.sign(at["slope"]) * 2
+    step[concave] = np.clip(-at["slope"][concave] / at["curvature"][concave], -2, 2)
+    new = np.clip(at["log_phi"] + at["shorter"] * step, low, high)
+    height, slope, curvature = profile.derivatives(new, order=2)
+    better = height >= old - 1e-13 * (1 + np.abs(old))  # what rounding takes is no loss
+    moved = np.abs(new - at["log_phi"])
+    state = {
+        "log_phi": np.where(better, new, at["log_phi"]),
+        "height": np.where(better, height, old),
+        "slope": np.where(better, slope, at["slope"]),
+        "curvature": np.where(better, curvature, at["curvature"]),
+        "shorter": np.where(better, 1.0, at["shorter"] / 3),
+    }
+    return state, moved <= np.where(better, 1e-7, 1e-10)  # Newton's steps square their error: after 1e-7 it is 1e-14
 
 
 # --- the terms --------------------------------------------------------------------------------------------------------

@@ -14,8 +14,10 @@ from scipy import optimize, stats
 
 from scomics_lite import negative_binomial
 from scomics_lite.blocks import map_blocks
+from scomics_lite.design import column_rank
 from scomics_lite.design import contrast as contrast_vector
 from scomics_lite.glm.irls import Model, uphill
+from scomics_lite.iteration import step_until_done
 from scomics_lite.multiple_testing import average_rate
 from scomics_lite.validation import InputError, check_threshold, is_number, warn
 
@@ -205,7 +207,7 @@ shrink the estimates of the contrast by scomics_lite.empirical_bayes.ash
         )
     column = int(columns[0])
     x = np.delete(design.to_numpy(float), column, axis=1)
-    if np.linalg.matrix_rank(np.column_stack([x, np.ones(len(x))])) > x.shape[1]:
+    if column_rank(np.column_stack([x, np.ones(len(x))])) > x.shape[1]:
         raise InputError(
             f"coefficient {design.columns[column]!r} is a level of expression, or its design has no intercept: only "
             "differences can be expected near zero. Fit a design with an intercept and choose another coefficient"
@@ -253,7 +255,7 @@ def _posterior(model, prior, y, phi, coefficients):
     A coefficient whose likelihood peaks within S has one peak only: there the pull grows with beta_c while the slope of
     the likelihood falls. For the others both ends are tried.
     """
-    beta, found = _climb(model, prior, y, phi, coefficients.T.copy())
+    beta, found = _climb(model, prior, y, phi, coefficients.T)
     far = np.flatnonzero(np.abs(coefficients[:, prior.column]) > prior.scale)
     rest = y[:, far], phi[far]
     other, reached = _climb(model, prior, *rest, _without(model, prior.column, y[:, far]))
@@ -276,16 +278,15 @@ def _without(model, column, y):
 
 def _climb(model, prior, y, phi, beta):
     """Go up from coefficients (p, b) to a peak of the posterior; tell which genes reached it, (b,)."""
-    found = np.zeros(len(phi), dtype=bool)
-    for _ in range(MAX_ITERATIONS):
-        run = np.flatnonzero(~found)
-        if run.size == 0:
-            break
-        here = beta[:, run]
-        step, promise = _step(model, prior, y[:, run], phi[run], here)
-        beta[:, run] = uphill(model, partial(_height, model, prior, y[:, run], phi[run]), here, step, promise)
-        found[run] = np.abs(promise) < 1e-12
-    return beta, found
+    state, _, found = step_until_done(partial(_step_up, model, prior), {"beta": beta}, (y, phi), MAX_ITERATIONS)
+    return state["beta"], found
+
+
+def _step_up(model, prior, at, y, phi):
+    """Take one step, halved until no gene loses by it; a gene is done when a full step promises it less than 1e-12."""
+    step, promise = _step(model, prior, y, phi, at["beta"])
+    beta = uphill(model, partial(_height, model, prior, y, phi), at["beta"], step, promise)
+    return {"beta": beta}, np.abs(promise) < 1e-12
 
 
 def _step(model, prior, y, phi, beta):

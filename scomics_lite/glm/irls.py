@@ -9,6 +9,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from scomics_lite import negative_binomial
+from scomics_lite.iteration import step_until_done
 
 LARGEST_COEFFICIENT = 30.0  # e^30 is 10^13: a coefficient on its way there has no finite optimum in sight
 DAMPING = 1e-12  # lets a step go up where rounding would turn it down, and slows down no other
@@ -89,23 +90,24 @@ def reweight(model, y, phi, tolerance, max_iterations):
     beta = model.start(y)
     eta, mu = model.floored(beta)
     constant = negative_binomial.log_likelihood(y, mu, phi).sum(axis=0) - _kernel(y, eta, mu, phi)
-    final, iterations, done = beta.copy(), np.zeros(len(phi), dtype=int), np.zeros(len(phi), dtype=bool)
-    running, old = np.arange(len(phi)), np.full(len(phi), np.inf)
-    for _ in range(max_iterations):
-        weights = mu / (1 + phi * mu)
-        beta = model.step(weights, model.x.T @ (weights * eta + (y - mu) / (1 + phi * mu)))
-        eta, mu = model.floored(beta)
-        deviance = -2 * (constant + _kernel(y, eta, mu, phi))
-        diverged = (np.abs(beta) > LARGEST_COEFFICIENT).any(axis=0)
-        converged = (np.abs(deviance - old) < tolerance * (np.abs(deviance) + 0.1)) & ~diverged
-        final[:, running], done[running] = beta, converged
-        iterations[running] += 1
-        stay = ~(diverged | converged)
-        if not stay.any():
-            break
-        running, old, phi, constant = running[stay], deviance[stay], phi[stay], constant[stay]
-        y, eta, mu = y[:, stay], eta[:, stay], mu[:, stay]
-    return final, iterations, done
+    state = {"beta": beta, "eta": eta, "mu": mu, "deviance": np.full(len(phi), np.inf)}
+    state["converged"] = np.zeros(len(phi), dtype=bool)
+    step = partial(_reweighting, model, tolerance)
+    state, iterations, _ = step_until_done(step, state, (y, phi, constant), max_iterations)
+    return state["beta"], iterations, state["converged"]
+
+
+def _reweighting(model, tolerance, at, y, phi, constant):
+    """Take one step; a gene is done when its deviance stands still, or when a coefficient has gone astray."""
+    eta, mu = at["eta"], at["mu"]
+    weights = mu / (1 + phi * mu)
+    beta = model.step(weights, model.x.T @ (weights * eta + (y - mu) / (1 + phi * mu)))
+    eta, mu = model.floored(beta)
+    deviance = -2 * (constant + _kernel(y, eta, mu, phi))
+    diverged = (np.abs(beta) > LARGEST_COEFFICIENT).any(axis=0)
+    converged = (np.abs(deviance - at["deviance"]) < tolerance * (np.abs(deviance) + 0.1)) & ~diverged
+    state = {"beta": beta, "eta": eta, "mu": mu, "deviance": deviance, "converged": converged}
+    return state, diverged | converged
 
 
 def _kernel(y, eta, mu, phi):
@@ -116,18 +118,14 @@ def _kernel(y, eta, mu, phi):
 def newton(model, y, phi, max_iterations):
     """Maximise log likelihood minus beta'R beta / 2, without a floor; give coefficients (p, b) and success (b,)."""
     phi = np.maximum(phi, 1e-300)
-    beta = model.start(y)
-    found = np.zeros(len(phi), dtype=bool)
-    for _ in range(max_iterations):
-        run = np.flatnonzero(~found)
-        if run.size == 0:
-            break
-        beta[:, run], found[run] = _newton_step(model, y[:, run], phi[run], beta[:, run])
-    return beta, found
+    step = partial(_newton_step, model)
+    state, _, found = step_until_done(step, {"beta": model.start(y)}, (y, phi), max_iterations)
+    return state["beta"], found
 
 
-def _newton_step(model, y, phi, beta):
+def _newton_step(model, at, y, phi):
     """Take one step, halved until no gene loses by it; a gene is done when a full step promises it less than 1e-12."""
+    beta = at["beta"]
     mu = model.mean(beta)
     gradient = model.x.T @ ((y - mu) / (1 + phi * mu)) - model.ridge @ beta
     weights = mu * (1 + phi * y) / (1 + phi * mu) ** 2
@@ -138,7 +136,7 @@ def _newton_step(model, y, phi, beta):
         step[:, down] = model.step(weights[:, down], gradient[:, down], DAMPING)
         promise = (gradient * step).sum(axis=0)
     beta = uphill(model, partial(_penalised, model, y, phi), beta, step, promise)
-    return beta, np.abs(promise) < 1e-12
+    return {"beta": beta}, np.abs(promise) < 1e-12
 
 
 def uphill(model, height, beta, step, promise):
