@@ -8,7 +8,7 @@ in which group, so that it favours no answer.
 import numpy as np
 from scipy import sparse
 
-from scomics_lite.design import match_design
+from scomics_lite.design import independent_columns, match_design
 from scomics_lite.validation import Counts, InputError, check_counts, is_number
 
 LARGE_GROUP = 10  # samples; of those beyond, a gene needs its count in seven of ten
@@ -72,7 +72,8 @@ def _samples_reaching(matrix, thresholds):
 
 def _samples_wanted(x):
     """Give m, less of a large group, and a little less for the rounding of leverages."""
-    directions, lengths, _ = np.linalg.svd(np.column_stack([np.ones(len(x)), x]), full_matrices=False)
-    leverages = (directions[:, lengths > 1e-10 * lengths[0]] ** 2).sum(axis=1)
+    x = np.column_stack([np.ones(len(x)), x])
+    x = x[:, independent_columns(x)]
+    leverages = (np.linalg.qr(x / np.linalg.norm(x, axis=0))[0] ** 2).sum(axis=1)
     m = 1 / leverages.max()
     return min(m, LARGE_GROUP + (m - LARGE_GROUP) * SHARE_BEYOND) - 1e-9

@@ -2,8 +2,8 @@
 
 Chapter 3. A design X has one row for each sample and one column for each coefficient; the model says
 ln(mu_i / s_i) = x_i' beta. A contrast c asks for c' beta, and the design can answer it if and only if c is a
-combination of its rows. Read `matrix` first: formulas become designs there. `contrasts` turns questions into vectors,
-`diagnosis` says what a design cannot answer, `rank` judges which columns add nothing.
+combination of its rows. Read `matrix` first: formulas become designs there, which know their `factors`. `contrasts`
+turns questions into vectors, `diagnosis` says what a design cannot answer, `rank` judges which columns add nothing.
 
 >>> import pandas as pd
 >>> obs = pd.DataFrame({"batch": list("aabb"), "condition": ["control", "treated"] * 2})
@@ -14,18 +14,24 @@ array([0., 0., 1.])
 True
 """
 
-from scomics_lite.design.contrasts import contrast
+from scomics_lite.design.contrasts import compared_samples, contrast
 from scomics_lite.design.diagnosis import Alias, DesignReport, check_design, diagnose, match_design
+from scomics_lite.design.factors import Design
 from scomics_lite.design.matrix import check_column, design_matrix, group_mean
+from scomics_lite.design.rank import column_rank, independent_columns
 
 __all__ = [
     "Alias",
+    "Design",
     "DesignReport",
     "check_column",
     "check_design",
+    "column_rank",
+    "compared_samples",
     "contrast",
     "design_matrix",
     "diagnose",
     "group_mean",
+    "independent_columns",
     "match_design",
 ]

@@ -7,7 +7,8 @@ import re
 import numpy as np
 import pandas as pd
 
-from scomics_lite.validation import InputError, did_you_mean
+from scomics_lite.design.factors import as_design, quoted
+from scomics_lite.validation import InputError, did_you_mean, is_number
 
 OPERATIONS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: lambda a, b: a * (1 / b)}
 SIGNS = {ast.UAdd: operator.pos, ast.USub: operator.neg}
@@ -49,11 +50,11 @@ def contrast(design, spec):
     >>> contrast(design, "(dose[low] + dose[high]) / 2")
     array([0. , 0.5, 0.5])
     """
-    design = as_frame(design)
+    design = as_design(design)
     if isinstance(spec, str):
         vector = _from_expression(design, spec)
     elif isinstance(spec, dict | pd.Series):
-        vector = sum(float(value) * _unit(design, name) for name, value in dict(spec).items())
+        vector = _from_weights(design, dict(spec))
     elif isinstance(spec, tuple | list) and any(isinstance(part, str) for part in spec):
         vector = _from_levels(design, spec)
     else:
@@ -69,6 +70,63 @@ def contrast(design, spec):
     return vector + 0.0  # no minus zeros
 
 
+def compared_samples(design, spec):
+    """Find the samples that a contrast compares: without a count in any of these, a gene says nothing about it.
+
+    For two levels of a factor, in whatever form they are asked for, these are the samples that have them. For other
+    contrasts c they are the samples with a weight in the least-squares estimate of c'beta, X (X'X)^-1 c. Neither
+    depends on which level is the reference, nor on how the same groups are written as columns.
+
+    Parameters
+    ----------
+    design : DataFrame or array_like, shape (n, p)
+        Of full rank.
+    spec : tuple, str, dict, Series or array_like
+        As for `contrast`.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+
+    Examples
+    --------
+    >>> from scomics_lite.design import design_matrix
+    >>> obs = pd.DataFrame({"dose": list("aabbcc"), "age": [31.0, 45, 28, 60, 52, 39]})
+    >>> design = design_matrix(obs, "~ age + dose")
+    >>> compared_samples(design, "dose[c] - dose[b]")
+    array([False, False,  True,  True,  True,  True])
+    >>> compared_samples(design_matrix(obs, "~ 0 + dose"), [1, 0, -1])
+    array([ True,  True, False, False,  True,  True])
+    """
+    design = as_design(design)
+    c = contrast(design, spec)
+    pair = _two_levels(design, spec, c)
+    if pair is not None:
+        factor, levels = pair
+        return design.factor(factor).astype(str).isin(levels).to_numpy()
+    lengths = np.linalg.norm(design, axis=0)
+    q, r = np.linalg.qr(design.to_numpy(float) / lengths)
+    weights = np.abs(q @ np.linalg.solve(r.T, c / lengths))
+    return weights > 1e-8 * weights.max()
+
+
+def _two_levels(design, spec, c):
+    """Name the factor and the two levels that a contrast compares, or None."""
+    if isinstance(spec, tuple | list) and any(isinstance(part, str) for part in spec):
+        factor, *levels = map(str, spec)
+        return None if design.factors.empty or design.factor(factor).isna().any() else (factor, levels)
+    used = [(name, weight) for name, weight in zip(design, c, strict=True) if weight]
+    if len(used) > 2 or (len(used) == 2 and used[0][1] != -used[1][1]):
+        return None
+    for factor, labels in design.factors.items():
+        by_column = {f"{factor}[{level}]": str(level) for level in labels.cat.categories}
+        levels = [by_column.get(name) for name, _ in used]
+        levels += [design.reference(factor)] * (2 - len(levels))
+        if None not in levels and not labels.isna().any():
+            return factor, levels
+    return None
+
+
 # --- forms of a contrast ----------------------------------------------------------------------------------------------
 
 
@@ -81,40 +139,47 @@ def _from_numbers(spec):
         ) from None
 
 
+def _from_weights(design, weights):
+    """Add up the columns that a dict weighs."""
+    for name, weight in weights.items():
+        if not is_number(weight):
+            raise InputError(f"the contrast weighs {name!r} with {weight!r}, which is no finite number")
+    return sum(
+        (float(weight) * _unit(design, str(name)) for name, weight in weights.items()), np.zeros(design.shape[1])
+    )
+
+
 def _from_levels(design, spec):
     if len(spec) != 3:
         raise InputError(f"a named contrast is (factor, level, level it is compared to); got {spec!r}")
     factor, level, other = map(str, spec)
-    if factor not in design.attrs.get("factors", {}):  # a column of obs that the formula has as C(column)
-        same = [name for name, known in design.attrs.get("factors", {}).items() if known["columns"] == [factor]]
-        factor = same[0] if len(same) == 1 else factor
     return _level(design, factor, level) - _level(design, factor, other)
 
 
 def _level(design, factor, level):
     """Give the vector of a level, or say why there is none."""
-    name = f"{factor}[{level}]"
-    factors = design.attrs.get("factors")
-    if name in design or name in _references(design):
-        return _unit(design, name)
-    if factors is None:
-        raise InputError(
-            f"the design has no column {name!r}; {did_you_mean(name, design)}. Reference levels are known for designs "
-            "made by design_matrix; for others name columns: 'condition[treated]'"
-        )
+    if f"{factor}[{level}]" in design:
+        return _unit(design, f"{factor}[{level}]")
     if factor in design:
         raise InputError(
             f"{factor!r} is a number in this design, without levels: the contrast {factor!r} is its slope; "
-            f"C({factor}) in the formula makes it a factor"
+            f"C({quoted(factor)}) in the formula makes it a factor"
         )
-    if factor not in factors:
-        raise InputError(f"the design has no factor {factor!r}; {did_you_mean(factor, factors)}")
-    if level not in factors[factor]["levels"]:
-        raise InputError(f"factor {factor!r} has no level {level!r}; {did_you_mean(level, factors[factor]['levels'])}")
-    raise InputError(
-        f"the design has no column for level {level!r} of {factor!r} alone; compare group means (design.group_mean) "
-        f"or name columns: {', '.join(design)}"
-    )
+    if design.factors.empty:
+        raise InputError(
+            f"the design has no column '{factor}[{level}]'; {did_you_mean(f'{factor}[{level}]', design)}. Reference "
+            "levels are known for designs made by design_matrix; for others name columns: 'condition[treated]'"
+        )
+    labels = design.factor(factor)
+    if level not in labels.cat.categories:
+        raise InputError(f"factor {factor!r} has no level {level!r}; {did_you_mean(level, labels.cat.categories)}")
+    name = f"{labels.name}[{level}]"
+    if name not in design and level != design.reference(labels.name):
+        raise InputError(
+            f"the design has no column for level {level!r} of {factor!r} alone; compare group means "
+            f"(design.group_mean) or name columns: {', '.join(design)}"
+        )
+    return _unit(design, name)
 
 
 def _from_expression(design, text):
@@ -175,47 +240,11 @@ def _unit(design, name):
 
 def _references(design):
     """Name the reference levels as if they had columns."""
-    factors = design.attrs.get("factors", {})
-    return [f"{factor}[{known['reference']}]" for factor, known in factors.items() if known["reference"] is not None]
+    references = {factor: design.reference(factor) for factor in design.factors}
+    return [f"{factor}[{level}]" for factor, level in references.items() if level is not None]
 
 
 # --- small parts ------------------------------------------------------------------------------------------------------
-
-
-def as_frame(design):
-    """Give any design as a DataFrame with text for column names.
-
-    Parameters
-    ----------
-    design : DataFrame or array_like, shape (n, p)
-        An array gets columns ``x0``, ``x1`` …
-
-    Returns
-    -------
-    DataFrame, shape (n, p)
-
-    Examples
-    --------
-    >>> as_frame([[1, 0], [1, 1]]).columns.tolist()
-    ['x0', 'x1']
-    """
-    if isinstance(design, pd.DataFrame):
-        frame = design.rename(columns=str)
-    else:
-        try:
-            values = np.asarray(design, dtype=float)
-        except (TypeError, ValueError):
-            raise InputError(
-                f"a design is a formula, '~ batch + condition', or a table of numbers; got {design!r}"
-            ) from None
-        if values.ndim != 2:
-            raise InputError(f"a design is a table of samples x coefficients; got an array of shape {values.shape}")
-        frame = pd.DataFrame(values, columns=[f"x{j}" for j in range(values.shape[1])])
-    if frame.empty:
-        raise InputError(f"the design is empty: {frame.shape[0]} samples x {frame.shape[1]} coefficients")
-    if not frame.columns.is_unique:
-        raise InputError(f"the design has two columns {frame.columns[frame.columns.duplicated()][0]!r}; rename one")
-    return frame
 
 
 def check_finite(design):

@@ -6,10 +6,11 @@ from itertools import combinations, product
 import numpy as np
 import pandas as pd
 
-from scomics_lite.design.contrasts import as_frame, check_finite, contrast
+from scomics_lite.design.contrasts import check_finite, contrast
+from scomics_lite.design.factors import Design, as_design
+from scomics_lite.design.rank import TOLERANCE, independent_columns
 from scomics_lite.validation import InputError, check_order
 
-TOLERANCE = 1e-7  # of a column's length: less left over by the other columns is rounding (R's lm has the same)
 HIGH_INFLATION = 5.0  # a customary mark: the standard error is more than twice that of an unconfounded design
 MOST_WORDS = 6  # names in a row that a message spells out
 
@@ -146,7 +147,7 @@ def diagnose(design, obs=None):
     >>> report.estimable("condition[b]"), report.estimable("condition[b] + batch[y]")
     (False, True)
     """
-    design = as_frame(design)
+    design = as_design(design)
     check_finite(design)
     aliases = _aliases(design)
     rank = design.shape[1] - len(aliases)
@@ -211,42 +212,35 @@ def match_design(design, samples):
     >>> match_design([[1, 0], [1, 1]], pd.Index(["s1", "s2"])).index.tolist()
     ['s1', 's2']
     """
-    frame = as_frame(design)
-    if len(frame) != len(samples):
-        raise InputError(f"a design for {len(samples)} samples has as many rows; got {len(frame)}")
+    table = as_design(design)
+    if len(table) != len(samples):
+        raise InputError(
+            f"a design for {len(samples)} samples has as many rows; got {len(table)}. Counts have samples in rows: a "
+            "table with genes in rows is transposed first, counts.T"
+        )
     check_order(design, samples, "design")
     if not isinstance(design, pd.DataFrame):
-        frame.index = samples
-    texts = [name for name, kind in frame.dtypes.items() if not pd.api.types.is_numeric_dtype(kind)]
-    if texts:
-        raise InputError(f"column {texts[0]!r} of the design holds no numbers; see scomics_lite.design.design_matrix")
-    check_finite(frame)
-    rank, p = np.linalg.matrix_rank(frame.to_numpy(float)), frame.shape[1]
-    if rank < p:
+        table = Design(table.copy().set_axis(samples))
+    check_finite(table)
+    aliases = _aliases(table)
+    if aliases:
+        p, names = table.shape[1], [alias.column for alias in aliases]
         raise InputError(
-            f"the design has {p} columns of rank {rank}: {p - rank} of the coefficients cannot be told from the "
-            f"others in these {len(frame)} samples. See scomics_lite.design.diagnose(design)"
+            f"the design has {p} columns of rank {p - len(aliases)}: {len(aliases)} of the coefficients cannot be told "
+            f"from the others in these {len(table)} samples. Leave out what adds nothing, "
+            f"design.drop(columns={names}), or see scomics_lite.design.diagnose(design)"
         )
-    return frame
+    return table
 
 
 def _aliases(design):
     """Go through the columns from left to right and express those that the ones before add up to."""
     values = design.to_numpy(float)
-    lengths = np.linalg.norm(values, axis=0)
-    basis, kept, lost = np.zeros((len(values), 0)), [], []
-    for j in range(values.shape[1]):
-        rest = values[:, j] / lengths[j] if lengths[j] else values[:, j]
-        for _ in range(2):  # once more for what rounding left in
-            rest = rest - basis @ (basis.T @ rest)
-        size = np.linalg.norm(rest)
-        if size > TOLERANCE:
-            basis = np.column_stack([basis, rest / size])
-            kept.append(j)
-        else:
-            lost.append(j)
-    if not lost:
+    kept = independent_columns(values)
+    lost = np.setdiff1d(np.arange(values.shape[1]), kept)
+    if not lost.size:
         return ()
+    lengths = np.linalg.norm(values, axis=0)
     weights = np.linalg.lstsq(values[:, kept] / lengths[kept], values[:, lost], rcond=None)[0]
     weights[np.abs(weights) <= 10 * TOLERANCE * lengths[lost]] = 0
     weights /= lengths[kept][:, None]
@@ -307,14 +301,12 @@ def _balance(design, obs):
     """Tabulate the samples for every pair of factors of the design."""
     if obs is None:
         return {}
-    if len(obs) != len(design) or ("formula" in design.attrs and not obs.index.equals(design.index)):
+    if len(obs) != len(design) or (design.formula is not None and not obs.index.equals(design.index)):
         raise InputError(
             f"obs ({len(obs)} rows) has not the samples of the design ({len(design)} rows), in their order"
         )
-    factors = design.attrs.get("factors", {}).items()
-    columns = {name: obs[known["columns"][0]] for name, known in factors if len(known["columns"]) == 1}
-    columns = {name: column.astype(str) if column.dtype == object else column for name, column in columns.items()}
-    return {(a, b): pd.crosstab(columns[a], columns[b]) for a, b in combinations(columns, 2)}
+    known = {name: labels for name, labels in design.factors.items() if not labels.isna().any()}
+    return {(a, b): pd.crosstab(known[a], known[b]) for a, b in combinations(known, 2)}
 
 
 # --- messages of the diagnosis ----------------------------------------------------------------------------------------
@@ -371,8 +363,8 @@ def _missing_cells(report):
 
 
 def _level_for_every_sample(design):
-    for name, factor in design.attrs.get("factors", {}).items():
-        if len(factor["levels"]) == len(design):
+    for name, labels in design.factors.items():
+        if len(labels.cat.categories) == len(design):
             return f": {name} has a level for every sample"
     return ""
 

@@ -8,7 +8,8 @@ import pandas as pd
 from formulaic import Formula, SimpleFormula
 from formulaic.errors import FormulaicError
 
-from scomics_lite.design.contrasts import as_frame, check_finite
+from scomics_lite.design.contrasts import check_finite
+from scomics_lite.design.factors import Design, quoted
 from scomics_lite.validation import InputError, did_you_mean, no_labels, warn
 
 FEW_LEVELS = 10  # whole numbers with so few values, each shared by samples, are more often labels than amounts
@@ -31,9 +32,9 @@ def design_matrix(obs, formula):
 
     Returns
     -------
-    DataFrame, shape (n, p)
-        Columns ``Intercept``, ``type[single]``, ``type[single]:condition[treated]``, ``age`` …; ``attrs`` keep the
-        formula and the factors' levels for `contrast`.
+    Design, shape (n, p)
+        A DataFrame with columns ``Intercept``, ``type[single]``, ``type[single]:condition[treated]``, ``age`` …, which
+        knows its factors and is frozen; see `scomics_lite.design.Design`.
 
     Raises
     ------
@@ -61,11 +62,7 @@ def design_matrix(obs, formula):
     factors = _factors(matrix.model_spec)
     design = pd.DataFrame(matrix.to_numpy(float), index=obs.index, columns=_plain_names(matrix.columns, factors))
     check_finite(design)
-    for name, factor in factors.items():
-        lacking = [level for level in factor["levels"] if f"{name}[{level}]" not in design]
-        factor["reference"] = lacking[0] if len(lacking) == 1 else None
-    design.attrs = {"formula": str(formula), "factors": factors}
-    return design
+    return Design(design, _labels(design, factors, data), formula)
 
 
 def group_mean(design, obs, **levels):
@@ -97,7 +94,7 @@ def group_mean(design, obs, **levels):
     >>> group_mean(design, obs, drug="yes", type="b") - group_mean(design, obs, drug="no", type="b")
     array([0., 0., 1., 1.])
     """
-    formula = as_frame(design).attrs.get("formula")
+    formula = getattr(design, "formula", None) if isinstance(design, Design) else None
     if formula is None:
         raise InputError("group_mean needs a design made by design_matrix, which knows its formula")
     parsed, data = _read(obs, formula)
@@ -122,18 +119,26 @@ def _read(obs, formula):
         parsed = Formula(formula)
         names = _names_in(parsed, obs) if isinstance(parsed, SimpleFormula) else None
     except (FormulaicError, TypeError, SyntaxError) as error:
-        raise InputError(f"the formula {formula!r} cannot be read: {_reason(formula, error)}") from None
+        hint = next(filter(None, (_backticks(word, obs) for word in re.findall(r"\w+", str(formula)))), "")
+        raise InputError(f"the formula {formula!r} cannot be read: {_reason(formula, error)}{hint}") from None
     if names is None:
         raise InputError(f"the formula {formula!r} must have a right-hand side only: '~ batch + condition'")
     for name in names:
         if name not in obs:
-            dotted = any(str(column).startswith(f"{name}.") for column in obs)
-            hint = ". Inside functions a name with a dot stands in backticks" if dotted else ""
             raise InputError(
-                f"the formula {formula!r} names {name!r}, which obs has not; {did_you_mean(name, obs)}{hint}"
+                f"the formula {formula!r} names {name!r}, which obs has not; {did_you_mean(name, obs)}"
+                f"{_backticks(name, obs)}"
             )
         check_column(obs, name)
     return parsed, pd.DataFrame({name: _plain_column(obs[name]) for name in names}, index=obs.index)
+
+
+def _backticks(word, obs):
+    """Say how to write a column whose name is more than one word, if there is one that this word is part of."""
+    for column in map(str, obs):
+        if not column.isidentifier() and word in re.split(r"\W", column):
+            return f". A name that is no plain word stands in backticks: `{column}`, in functions C(`{column}`)"
+    return ""
 
 
 def _names_in(parsed, obs):
@@ -211,7 +216,7 @@ def _warn_of_labels(parsed, data):
         if (column % 1 == 0).all() and not column.isin([0, 1]).all():
             warn(
                 f"column {name!r} holds {column.nunique()} whole numbers and enters as one slope. If they are labels, "
-                f"write C({name}); if they are amounts, I({name})"
+                f"write C({quoted(name)}); if they are amounts, I({quoted(name)})"
             )
 
 
@@ -236,6 +241,28 @@ def _factors(spec):
         columns = sorted({str(name) for name in spec.factor_variables[factor]} & set(spec.required_variables))
         factors[str(factor)] = {"levels": levels, "columns": columns}
     return factors
+
+
+def _labels(design, factors, data):
+    """Give the level of every factor that each sample has: by the data, or for C(np.round(dose)) by its columns."""
+    labels = pd.DataFrame(index=design.index)
+    for name, factor in factors.items():
+        levels = factor["levels"]
+        texts = data[factor["columns"][0]].astype(str) if len(factor["columns"]) == 1 else None
+        if texts is None or not texts.isin(levels).all():
+            texts = _labels_by_columns(design, name, levels)
+        labels[name] = pd.Categorical(texts, levels)
+    return labels
+
+
+def _labels_by_columns(design, name, levels):
+    """Read labels off columns of zeros and ones; missing where these do not tell."""
+    columns = [f"{name}[{level}]" for level in levels if f"{name}[{level}]" in design]
+    lacking = [level for level in levels if f"{name}[{level}]" not in design]
+    labels = pd.Series(lacking[0] if len(lacking) == 1 else None, index=design.index, dtype=object)
+    for column, level in zip(columns, [level for level in levels if level not in lacking], strict=True):
+        labels[design[column] == 1] = level
+    return labels if len(lacking) <= 1 else pd.Series(None, index=design.index, dtype=object)
 
 
 def _check_levels(factor, levels):

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from scomics_lite.design import column_rank, compared_samples
 from scomics_lite.design import contrast as contrast_vector
 from scomics_lite.multiple_testing import adjust
-from scomics_lite.validation import InputError, check_threshold, did_you_mean
+from scomics_lite.validation import Counts, InputError, check_threshold, did_you_mean
 
 ALTERNATIVES = ("greater_abs", "less_abs", "greater", "less")
 
@@ -27,6 +28,7 @@ def wald_test(fit, contrast, *, lfc_threshold=0.0, alternative="greater_abs"):
         less           b < -T     stat = min((b + T) / s, 0)               p = Phi((b + T) / s)
 
     A gene without a count in the samples that the contrast compares says nothing about it: 0, with p = 1, as in DESeq2.
+    `scomics_lite.design.compared_samples` says which samples these are.
 
     Parameters
     ----------
@@ -60,8 +62,10 @@ def wald_test(fit, contrast, *, lfc_threshold=0.0, alternative="greater_abs"):
     _check_claim(lfc_threshold, alternative)
     estimate = fit.coefficients @ c / np.log(2)
     error = np.sqrt(fit.contrast_variance(c)) / np.log(2)
-    estimate[_without_counts(fit, c)] = 0.0
+    empty = _without_counts(fit, contrast)
+    estimate[empty] = 0.0
     stat, pvalue = _claim(estimate, error, lfc_threshold, alternative)
+    stat[empty], pvalue[empty] = 0.0, 1.0
     table = {"log2FoldChange": estimate, "lfcSE": error, "stat": stat, "pvalue": pvalue, "padj": adjust(pvalue)}
     return pd.DataFrame({"baseMean": fit.base_mean, **table}, index=fit.genes)
 
@@ -128,12 +132,11 @@ def _check_claim(threshold, alternative):
         raise InputError("alternative 'less_abs' claims |log2 fold change| < lfc_threshold: give one above 0")
 
 
-def _without_counts(fit, c):
-    """Which fitted genes have no count in any sample with a part in a contrast of coefficients, shape (g,)."""
-    if (c >= 0).all() or (c <= 0).all():
-        return np.zeros(len(fit.genes), dtype=bool)
-    part = fit.design.to_numpy(float) @ (c != 0)
-    return (fit.counts.matrix.T @ (part != 0) == 0) & np.isfinite(fit.log_likelihood)
+def _without_counts(fit, contrast):
+    """Which fitted genes have no count in any sample that the contrast compares, shape (g,)."""
+    compared = compared_samples(fit.design, contrast)
+    counted = Counts(fit.counts.matrix[compared], fit.counts.samples[compared], fit.genes).positive_samples()
+    return (counted == 0) & np.isfinite(fit.log_likelihood)
 
 
 def _extra_dimensions(full, reduced):
@@ -145,7 +148,7 @@ def _extra_dimensions(full, reduced):
     if y is not y_reduced and (y.shape != y_reduced.shape or (y != y_reduced).sum()):
         raise InputError("the two fits have different counts; fit both designs to the same")
     x, x_reduced = full.design.to_numpy(float), reduced.design.to_numpy(float)
-    if np.linalg.matrix_rank(np.hstack([x, x_reduced])) > x.shape[1]:
+    if column_rank(np.hstack([x, x_reduced])) > x.shape[1]:
         raise InputError(
             f"the reduced design ({', '.join(map(str, reduced.design.columns))}) is not part of the full one "
             f"({', '.join(map(str, full.design.columns))}): a likelihood ratio compares nested designs"

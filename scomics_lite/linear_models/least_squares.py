@@ -3,6 +3,7 @@
 import numpy as np
 
 from scomics_lite.blocks import map_blocks
+from scomics_lite.design import independent_columns
 
 
 def fit_blocks(values, weights, design):
@@ -47,7 +48,7 @@ def _fit_block(x, y, w):
     patterns, which = np.unique(present, axis=1, return_inverse=True)
     for number, kept in enumerate(patterns.T):
         members = np.flatnonzero(which.ravel() == number)
-        columns = _first_independent(x[kept])
+        columns = independent_columns(x[kept])
         part = np.ix_(kept, members)
         found = _least_squares(x[np.ix_(kept, columns)], y[part], None if w is None else w[part])
         beta[np.ix_(members, columns)], squares[members] = found[0], found[2]
@@ -70,12 +71,3 @@ def _least_squares(x, y, w):
     inverse = np.linalg.inv(r)
     beta = inverse @ (q.transpose(0, 2, 1) @ right)
     return beta[:, :, 0], inverse, ((right - weighted @ beta) ** 2).sum(axis=(1, 2))
-
-
-def _first_independent(x):
-    """Choose the columns that no columns before them add up to."""
-    p = x.shape[1]
-    if np.linalg.matrix_rank(x) == p:
-        return np.arange(p)
-    ranks = [np.linalg.matrix_rank(x[:, :j]) if j and len(x) else 0 for j in range(p + 1)]
-    return np.flatnonzero(np.diff(ranks))
