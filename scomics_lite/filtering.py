@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from scomics_lite.design import independent_columns, match_design
-from scomics_lite.validation import Counts, InputError, check_counts, is_number
+from scomics_lite.validation import InputError, check_counts, is_number
 
 LARGE_GROUP = 10  # samples; of those beyond, a gene needs its count in seven of ten
 SHARE_BEYOND = 0.7
@@ -41,7 +41,8 @@ def filter_by_expression(counts, design=None, *, min_count=10, min_total_count=1
 
     Returns
     -------
-    ndarray of bool, shape (g,)
+    ndarray or Series of bool, shape (g,)
+        A Series where genes have names, as in an AnnData or a DataFrame.
 
     Examples
     --------
@@ -54,12 +55,11 @@ def filter_by_expression(counts, design=None, *, min_count=10, min_total_count=1
     for name, value in {"min_count": min_count, "min_total_count": min_total_count}.items():
         if not (is_number(value) and value > 0):
             raise InputError(f"{name} is a number of counts above 0; got {value!r}")
-    counts = counts if isinstance(counts, Counts) else check_counts(counts, layer=layer)
+    counts = check_counts(counts, layer=layer)
     x = np.ones((len(counts.samples), 1)) if design is None else match_design(design, counts.samples).to_numpy(float)
     sizes = counts.library_sizes
     reached = _samples_reaching(counts.matrix, min_count * sizes / np.median(sizes))
-    total = np.asarray(counts.matrix.sum(axis=0, dtype=float)).ravel()
-    return (reached >= _samples_wanted(x)) & (total >= min_total_count)
+    return counts.of_genes((reached >= _samples_wanted(x)) & (counts.gene_totals >= min_total_count))
 
 
 def _samples_reaching(matrix, thresholds):

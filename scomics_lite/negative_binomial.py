@@ -7,12 +7,14 @@ A count Y with mean mu and dispersion phi comes about in two steps (Greenwood an
 
 so that sqrt(phi) is the coefficient of variation of what is counted, and phi = 0 leaves the Poisson distribution. All
 functions take arrays that broadcast against each other: counts and means of shape (n, g), dispersions of shape (g,).
+They may be tables with names, whose order is checked, or an AnnData (its ``X``); results are arrays.
 """
 
 import numpy as np
+import pandas as pd
 from scipy import sparse, special
 
-from scomics_lite.validation import InputError
+from scomics_lite.validation import Counts, InputError, check_order, is_anndata, read_counts
 
 STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188)  # Abramowitz and Stegun 6.1.41
 STIRLING_FROM = 16.0  # from here on the next term of the series is below 1e-16
@@ -35,7 +37,7 @@ def log_likelihood(counts, mean, dispersion):
 
     Parameters
     ----------
-    counts : array_like or sparse
+    counts : array_like, sparse, DataFrame or AnnData
         y, not negative. Numbers between the whole ones are interpolated by the gamma function.
     mean : array_like
         mu, not negative.
@@ -328,7 +330,8 @@ def _generator(rng):
 
 def _check(**values):
     """Give every argument as an array of floats, or name the first that is negative and where."""
-    arrays = {name: np.asarray(_dense(value), dtype=float) for name, value in values.items()}
+    _check_names({name: shell for name, value in values.items() if (shell := _shell(value)) is not None})
+    arrays = {name: _as_floats(value, name) for name, value in values.items()}
     for name, array in arrays.items():
         bad = array < 0
         if bad.any():
@@ -341,5 +344,30 @@ def _check(**values):
     return tuple(arrays.values())
 
 
-def _dense(value):
-    return value.toarray() if sparse.issparse(value) else value
+def _as_floats(value, name):
+    """Give what has numbers as an array of floats."""
+    if isinstance(value, Counts) or is_anndata(value):
+        value = read_counts(value).matrix
+    try:
+        return np.asarray(value.toarray() if sparse.issparse(value) else value, dtype=float)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} must hold numbers; got {type(value).__name__}") from None
+
+
+def _shell(value):
+    """Give the names that a table or Series has, without its numbers; None where it has none."""
+    if isinstance(value, Counts):
+        return pd.DataFrame(index=value.samples, columns=value.genes)
+    if is_anndata(value):
+        return pd.DataFrame(index=value.obs_names, columns=value.var_names)
+    return value if isinstance(value, pd.DataFrame | pd.Series) else None
+
+
+def _check_names(shells):
+    """Refuse tables (n, g) and Series (g,) whose names do not go together."""
+    tables = [shell for shell in shells.values() if isinstance(shell, pd.DataFrame)]
+    for name, shell in shells.items():
+        if isinstance(shell, pd.DataFrame):
+            check_order(shell, tables[0].index, name, tables[0].columns)
+        else:
+            check_order(shell, tables[0].columns if tables else next(iter(shells.values())).index, name)

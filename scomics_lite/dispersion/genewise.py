@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 from scipy.special import gammaln
 
@@ -15,14 +14,14 @@ from scomics_lite import glm
 from scomics_lite.blocks import gene_blocks, map_blocks
 from scomics_lite.design import match_design
 from scomics_lite.dispersion.profile_likelihood import MAX_EVALUATIONS, Profile, best_on_grid, climb, maximise
-from scomics_lite.validation import Counts, InputError, check_size_factors
+from scomics_lite.validation import Counts, InputError, check_order, check_size_factors, read_counts, warn
 
 MINIMUM = 1e-8  # the smallest dispersion, DESeq2's; its search goes on to a tenth of it
 LARGEST_SCALE = 10.0  # of the size factors together, or its inverse
 LEAST_MEAN = 0.5  # DESeq2's: smaller means count as this, as they do inside glm.fit
 
 
-def moments(counts, size_factors, design=None):
+def moments(counts, design=None, size_factors=None, *, layer=None):
     """Estimate dispersions from variances: what is left of them beyond Poisson, over the squared mean.
 
     Without a design, with q = y / s, its mean m and variance v over all samples (Anders and Huber 2010, eq. 8):
@@ -37,51 +36,59 @@ def moments(counts, size_factors, design=None):
 
     Parameters
     ----------
-    counts : array_like, sparse, DataFrame or Counts, shape (n, g)
+    counts : array_like, sparse, DataFrame, AnnData or Counts, shape (n, g)
         Raw counts, of one gene or more.
+    design : DataFrame or array_like, shape (n, p), optional
+        With fewer columns than samples. (Until version 0.1 size factors came before the design; two arguments in that
+        order are understood, with a warning.)
     size_factors : array_like, shape (n,)
         Positive.
-    design : DataFrame or array_like, shape (n, p), optional
-        With fewer columns than samples.
+    layer : str, optional
+        Layer of an AnnData that holds the counts.
 
     Returns
     -------
-    ndarray, shape (g,)
-        Without a design below zero where a gene varies less than Poisson counts would; NaN for genes without a count.
+    ndarray or Series, shape (g,)
+        A Series where genes have names. Without a design below zero where a gene varies less than Poisson counts would;
+        NaN for genes without a count.
 
     Examples
     --------
-    >>> moments([[4, 5], [16, 5]], [1.0, 1.0])
+    >>> moments([[4, 5], [16, 5]], size_factors=[1.0, 1.0])
     array([ 0.62, -0.2 ])
     """
-    counts = _some_genes(counts)
+    counts = _some_genes(counts, layer)
+    design, size_factors = _in_order(design, size_factors)
     s = check_size_factors(size_factors, counts.samples)
     x = None if design is None else _check_design(design, counts.samples)
     dispersions, counted = np.full(len(counts.genes), np.nan), np.flatnonzero(counts.positive_samples())
     for genes, y in gene_blocks(counts.matrix, counted):
         q = y / s[:, None]
         dispersions[genes] = _overall_moments(q, s) if x is None else _residual_moments(q, x)[0]
-    return dispersions
+    return counts.of_genes(dispersions)
 
 
-def maximum_likelihood(counts, mean, design, *, cox_reid=True):
+def maximum_likelihood(counts, mean, design, *, cox_reid=True, layer=None):
     """Find the dispersion of every gene at the exact maximum of its (adjusted) profile likelihood.
 
     Parameters
     ----------
-    counts : array_like, sparse, DataFrame or Counts, shape (n, g)
+    counts : array_like, sparse, DataFrame, AnnData or Counts, shape (n, g)
         Raw counts, of one gene or more.
-    mean : array_like, shape (n, g)
+    mean : DataFrame or array_like, shape (n, g)
         Fitted means, positive, as in ``glm.fit(...).mean``. They are held fixed.
     design : DataFrame or array_like, shape (n, p)
         What the means were fitted with.
     cox_reid : bool
         Whether to adjust for the fitting of the means (Cox and Reid 1987); the plain maximum is biased downwards.
+    layer : str, optional
+        Layer of an AnnData that holds the counts.
 
     Returns
     -------
-    ndarray, shape (g,)
-        Between 1e-8 and the larger of 10 and n, as in `estimate`; NaN for genes without a count.
+    ndarray or Series, shape (g,)
+        A Series where genes have names. Between 1e-8 and the larger of 10 and n, as in `estimate`; NaN for genes
+        without a count.
 
     Examples
     --------
@@ -92,29 +99,31 @@ def maximum_likelihood(counts, mean, design, *, cox_reid=True):
     >>> maximum_likelihood(counts, mean, design).round(3)
     array([0.508])
     """
-    counts, mean, x = _check_means(counts, mean, design)
+    counts, mean, x = _check_means(counts, mean, design, layer)
     dispersions = np.full(len(counts.genes), np.nan)
     products = Profile.products_of(x) if cox_reid else None
     low, high = np.log(MINIMUM), np.log(_maximum(len(x)))
     for genes, y in gene_blocks(counts.matrix, np.flatnonzero(counts.positive_samples())):
         profile = Profile(y.T, mean[:, genes].T, products)
         dispersions[genes] = np.exp(maximise(profile, low, high))
-    return dispersions
+    return counts.of_genes(dispersions)
 
 
-def cox_reid_profile(counts, mean, design, dispersions):
+def cox_reid_profile(counts, mean, design, dispersions, *, layer=None):
     """Compute the Cox-Reid adjusted profile log likelihood (see `scomics_lite.dispersion.profile_likelihood`).
 
     Parameters
     ----------
-    counts : array_like, sparse, DataFrame or Counts, shape (n, g)
+    counts : array_like, sparse, DataFrame, AnnData or Counts, shape (n, g)
         Raw counts, of one gene or more.
-    mean : array_like, shape (n, g)
+    mean : DataFrame or array_like, shape (n, g)
         Fitted means, positive, as in ``glm.fit(...).mean``. They are held fixed.
     design : DataFrame or array_like, shape (n, p)
         What the means were fitted with.
     dispersions : float or array_like, shape (g,) or (g, k)
         phi, positive; one or k for each gene.
+    layer : str, optional
+        Layer of an AnnData that holds the counts.
 
     Returns
     -------
@@ -127,8 +136,9 @@ def cox_reid_profile(counts, mean, design, dispersions):
     >>> cox_reid_profile(counts, np.full((4, 1), 15.0), np.ones((4, 1)), [[0.1, 0.4, 1.6]]).round(3)
     array([[-17.183, -15.372, -16.128]])
     """
-    counts, mean, x = _check_means(counts, mean, design)
+    counts, mean, x = _check_means(counts, mean, design, layer)
     g = len(counts.genes)
+    check_order(dispersions, counts.genes, "dispersions")
     phi = np.asarray(dispersions, dtype=float)
     phi = np.broadcast_to(phi, (g,)) if phi.ndim == 0 else phi
     if phi.ndim > 2 or len(phi) != g:
@@ -147,7 +157,7 @@ def cox_reid_profile(counts, mean, design, dispersions):
 # --- means and moments ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MeanModel:
     """What the means of all genes share; without counts, so that it travels light."""
 
@@ -167,7 +177,7 @@ class MeanModel:
         return Profile(y.T.copy(), np.maximum(mu, LEAST_MEAN).T.copy(), self.products)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Means:
     """Means of all genes, kept as coefficients: those of many cells would fill the memory."""
 
@@ -293,24 +303,31 @@ def _check_scale(s):
     return s
 
 
-def _some_genes(counts):
+def _some_genes(counts, layer):
     """Read counts of a few genes, where a sample may well have none: check_counts would call it empty."""
-    if isinstance(counts, Counts):
-        return counts
-    matrix = sparse.csr_array(counts) if sparse.issparse(counts) else np.asarray(counts, dtype=float)
-    if matrix.ndim != 2:
-        raise InputError(f"counts must be samples x genes, got shape {matrix.shape}; one gene is counts[:, [0]]")
-    values = matrix.data if sparse.issparse(matrix) else matrix
-    if not (np.isfinite(values) & (values >= 0)).all():
-        raise InputError("counts must be finite and not negative")
-    frame = counts if isinstance(counts, pd.DataFrame) else pd.DataFrame(index=range(matrix.shape[0]))
-    genes = counts.columns if isinstance(counts, pd.DataFrame) else pd.RangeIndex(matrix.shape[1])
-    return Counts(matrix, frame.index, genes)
+    counts = read_counts(counts, layer=layer)
+    values = counts.matrix.data if sparse.issparse(counts.matrix) else counts.matrix
+    bad = ~(np.isfinite(values) & (values >= 0))
+    if bad.any():
+        first = counts.matrix.indices[bad.argmax()] if sparse.issparse(counts.matrix) else bad.any(axis=0).argmax()
+        raise InputError(f"counts must be finite and not negative; gene {counts.genes[first]!r} has others")
+    return counts
 
 
-def _check_means(counts, mean, design):
-    counts = _some_genes(counts)
+def _in_order(design, size_factors):
+    """Give design and size factors, also to those who call with the size factors first."""
+    if design is not None and np.ndim(design) == 1:
+        warn("moments takes counts, design and size factors in this order now: moments(counts, design, size_factors)")
+        return size_factors, design
+    if size_factors is None:
+        raise InputError("moments needs a size factor for each sample: moments(counts, design, size_factors)")
+    return design, size_factors
+
+
+def _check_means(counts, mean, design, layer):
+    counts = _some_genes(counts, layer)
     x = _check_design(design, counts.samples)
+    check_order(mean, counts.samples, "means", counts.genes)
     mean = np.asarray(mean, dtype=float)
     shape = (len(counts.samples), len(counts.genes))
     if mean.shape != shape:

@@ -4,6 +4,9 @@ Reached as `scomics_lite.normalization.to_size_factors` and so on; the letters a
 """
 
 import numpy as np
+import pandas as pd
+
+from scomics_lite.validation import check_positive
 
 
 def to_size_factors(norm_factors, library_sizes):
@@ -11,19 +14,21 @@ def to_size_factors(norm_factors, library_sizes):
 
     Parameters
     ----------
-    norm_factors, library_sizes : array_like, shape (n,)
-        f and N of every sample.
+    norm_factors, library_sizes : array_like or Series, shape (n,)
+        f and N of every sample, positive. Where both have names, they are in one order.
 
     Returns
     -------
-    ndarray, shape (n,)
+    ndarray or Series, shape (n,)
+        A Series where f or N has names.
 
     Examples
     --------
     >>> to_size_factors([1.0, 1.0], [1_000_000, 4_000_000])
     array([0.5, 2. ])
     """
-    return geometric_mean_one(np.asarray(norm_factors, dtype=float) * np.asarray(library_sizes))
+    f, n, samples = _both(norm_factors, library_sizes, "norm factors")
+    return _named(geometric_mean_one(f * n), samples)
 
 
 def to_norm_factors(size_factors, library_sizes):
@@ -31,19 +36,21 @@ def to_norm_factors(size_factors, library_sizes):
 
     Parameters
     ----------
-    size_factors, library_sizes : array_like, shape (n,)
-        s (on any scale) and N of every sample.
+    size_factors, library_sizes : array_like or Series, shape (n,)
+        s (on any scale) and N of every sample, positive. Where both have names, they are in one order.
 
     Returns
     -------
-    ndarray, shape (n,)
+    ndarray or Series, shape (n,)
+        A Series where s or N has names.
 
     Examples
     --------
     >>> to_norm_factors([0.5, 2.0], [1_000_000, 4_000_000])
     array([1., 1.])
     """
-    return geometric_mean_one(np.asarray(size_factors, dtype=float) / np.asarray(library_sizes))
+    s, n, samples = _both(size_factors, library_sizes, "size factors")
+    return _named(geometric_mean_one(s / n), samples)
 
 
 def effective_library_sizes(size_factors, library_sizes):
@@ -53,24 +60,33 @@ def effective_library_sizes(size_factors, library_sizes):
 
     Parameters
     ----------
-    size_factors, library_sizes : array_like, shape (n,)
-        s (on any scale) and N of every sample.
+    size_factors, library_sizes : array_like or Series, shape (n,)
+        s (on any scale) and N of every sample, positive. Where both have names, they are in one order.
 
     Returns
     -------
-    ndarray, shape (n,)
+    ndarray or Series, shape (n,)
+        A Series where s or N has names.
 
     Examples
     --------
     >>> effective_library_sizes([0.5, 1.0], [1_000_000, 8_000_000])
     array([2000000., 4000000.])
     """
-    log_s, log_n = np.log(np.asarray(size_factors, dtype=float)), np.log(library_sizes)
-    return np.exp(log_s + (log_n - log_s).mean())
+    s, n, samples = _both(size_factors, library_sizes, "size factors")
+    return _named(np.exp(np.log(s) + np.log(n / s).mean()), samples)
 
 
 def geometric_mean_one(values):
     """Scale positive values so that their geometric mean is 1.
+
+    Parameters
+    ----------
+    values : ndarray
+
+    Returns
+    -------
+    ndarray
 
     Examples
     --------
@@ -78,3 +94,15 @@ def geometric_mean_one(values):
     array([0.5, 2. ])
     """
     return values / np.exp(np.log(values).mean())
+
+
+def _both(factors, library_sizes, what):
+    """Check two numbers for each sample; give two arrays, and the names of the samples where either has them."""
+    indexes = [one.index for one in (library_sizes, factors) if isinstance(one, pd.Series)]
+    samples = indexes[0] if indexes else pd.RangeIndex(np.size(library_sizes))
+    library_sizes = check_positive(library_sizes, samples, "library sizes")
+    return check_positive(factors, samples, what), library_sizes, samples
+
+
+def _named(values, samples):
+    return values if isinstance(samples, pd.RangeIndex) else pd.Series(values, index=samples)

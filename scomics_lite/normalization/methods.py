@@ -44,7 +44,7 @@ def size_factors(counts, method="median_of_ratios", *, layer=None):
 
     Parameters
     ----------
-    counts : array_like, sparse, DataFrame or AnnData, shape (n, g)
+    counts : array_like, sparse, DataFrame, AnnData or Counts, shape (n, g)
         Raw counts, samples or cells in rows. Sparse input is never made dense.
     method : str
         ``"total"``: the total count. ``"median_of_ratios"``: DESeq2's default (Anders and Huber 2010, eq. 5), on the
@@ -56,9 +56,9 @@ def size_factors(counts, method="median_of_ratios", *, layer=None):
 
     Returns
     -------
-    ndarray, shape (n,)
-        Scaled to geometric mean 1, except for ``"median_of_ratios"``, whose scale is DESeq2's: relative to a sample
-        made of the genes' geometric means.
+    ndarray or Series, shape (n,)
+        A Series where samples have names, as in an AnnData or a DataFrame. Scaled to geometric mean 1, except for
+        ``"median_of_ratios"``, whose scale is DESeq2's: relative to a sample made of the genes' geometric means.
 
     Raises
     ------
@@ -73,6 +73,11 @@ def size_factors(counts, method="median_of_ratios", *, layer=None):
     """
     _check_method(method)
     counts = check_counts(counts, layer=layer)
+    return counts.of_samples(_size_factors(counts, method))
+
+
+def _size_factors(counts, method):
+    """Give the size factors of checked counts as an array."""
     if method == "total":
         return geometric_mean_one(counts.library_sizes)
     if method == "median_of_ratios":
@@ -87,7 +92,7 @@ def norm_factors(counts, method="tmm", *, reference=None, logratio_trim=0.3, sum
 
     Parameters
     ----------
-    counts : array_like, sparse, DataFrame or AnnData, shape (n, g)
+    counts : array_like, sparse, DataFrame, AnnData or Counts, shape (n, g)
         Raw counts, samples or cells in rows.
     method : str
         Any method of `size_factors`; edgeR's own are ``"tmm"``, ``"tmmwsp"``, ``"rle"`` and ``"upper_quartile"``
@@ -105,8 +110,8 @@ def norm_factors(counts, method="tmm", *, reference=None, logratio_trim=0.3, sum
 
     Returns
     -------
-    ndarray, shape (n,)
-        Scaled to geometric mean 1.
+    ndarray or Series, shape (n,)
+        A Series where samples have names. Scaled to geometric mean 1.
 
     Examples
     --------
@@ -119,15 +124,15 @@ def norm_factors(counts, method="tmm", *, reference=None, logratio_trim=0.3, sum
     if method in ("tmm", "tmmwsp"):
         trim = _check_trim(logratio_trim, sum_trim)
         reference = None if reference is None else counts.row_of(reference)
-        return _edger_factors(counts, method, reference=reference, trim=trim, weighted=weighted)
+        return counts.of_samples(_edger_factors(counts, method, reference=reference, trim=trim, weighted=weighted))
     if (reference, logratio_trim, sum_trim, weighted) != (None, 0.3, 0.05, True):
         raise InputError(
             f"method {method!r} has no reference sample, trims or weights; "
             "reference, logratio_trim, sum_trim and weighted are for 'tmm' and 'tmmwsp'"
         )
     if method in ("rle", "upper_quartile"):
-        return _edger_factors(counts, method)
-    return to_norm_factors(size_factors(counts.matrix, method), counts.library_sizes)
+        return counts.of_samples(_edger_factors(counts, method))
+    return counts.of_samples(to_norm_factors(_size_factors(counts, method), counts.library_sizes))
 
 
 def normalize(counts, size_factors, *, layer=None):
@@ -135,7 +140,7 @@ def normalize(counts, size_factors, *, layer=None):
 
     Parameters
     ----------
-    counts : array_like, sparse, DataFrame or AnnData, shape (n, g)
+    counts : array_like, sparse, DataFrame, AnnData or Counts, shape (n, g)
         Raw counts.
     size_factors : array_like, shape (n,)
         Positive; one for each sample, in the order of the rows.
@@ -145,7 +150,8 @@ def normalize(counts, size_factors, *, layer=None):
     Returns
     -------
     ndarray, scipy.sparse.csr_array or DataFrame, shape (n, g)
-        Sparse for sparse counts, a DataFrame for a DataFrame, an array otherwise.
+        Sparse for sparse counts, also those of an AnnData, whose names a csr_array cannot carry; otherwise a DataFrame
+        where samples or genes have names, an array where they have none.
 
     Examples
     --------
@@ -158,9 +164,7 @@ def normalize(counts, size_factors, *, layer=None):
     if sparse.issparse(checked.matrix):
         return sparse.csr_array(sparse.diags_array(1 / size_factors) @ checked.matrix)
     normalized = checked.matrix / size_factors[:, None]
-    if isinstance(counts, pd.DataFrame):
-        return pd.DataFrame(normalized, index=checked.samples, columns=checked.genes)
-    return normalized
+    return _with_names(normalized, checked, counts)
 
 
 def log_cpm(counts, size_factors=None, *, prior_count=2, layer=None):
@@ -173,7 +177,7 @@ def log_cpm(counts, size_factors=None, *, prior_count=2, layer=None):
 
     Parameters
     ----------
-    counts : array_like, sparse, DataFrame or AnnData, shape (n, g)
+    counts : array_like, sparse, DataFrame, AnnData or Counts, shape (n, g)
         Raw counts. The result is dense whatever they are: 8 n g bytes.
     size_factors : array_like, shape (n,), optional
         Positive, on any scale; the library sizes when not given. For edgeR's numbers
@@ -186,7 +190,7 @@ def log_cpm(counts, size_factors=None, *, prior_count=2, layer=None):
     Returns
     -------
     ndarray or DataFrame, shape (n, g)
-        A DataFrame for a DataFrame, an array otherwise.
+        A DataFrame where samples or genes have names, an array where they have none.
 
     Examples
     --------
@@ -206,7 +210,7 @@ def log_cpm(counts, size_factors=None, *, prior_count=2, layer=None):
     values += added[:, None]
     values *= (1e6 / (sizes + 2 * added))[:, None]
     np.log2(values, out=values)
-    return pd.DataFrame(values, checked.samples, checked.genes) if isinstance(counts, pd.DataFrame) else values
+    return _with_names(values, checked, counts)
 
 
 def m_and_a(counts, sample, reference, *, logratio_trim=0.3, sum_trim=0.05, layer=None):
@@ -222,7 +226,7 @@ def m_and_a(counts, sample, reference, *, logratio_trim=0.3, sum_trim=0.05, laye
 
     Parameters
     ----------
-    counts : array_like, sparse, DataFrame or AnnData, shape (n, g)
+    counts : array_like, sparse, DataFrame, AnnData or Counts, shape (n, g)
         Raw counts.
     sample, reference : str or int
         Names or positions of the two samples.
@@ -368,6 +372,14 @@ def _dense_row(matrix, row):
     """One sample as a plain array of floats, shape (g,)."""
     one = matrix[[row], :]
     return np.asarray(one.toarray() if sparse.issparse(one) else one, dtype=float).ravel()
+
+
+def _with_names(values, checked, source):
+    """Give values (n, g) as a DataFrame where samples or genes have names, or the counts came in one."""
+    nameless = isinstance(checked.samples, pd.RangeIndex) and isinstance(checked.genes, pd.RangeIndex)
+    if nameless and not isinstance(source, pd.DataFrame):
+        return values
+    return pd.DataFrame(values, index=checked.samples, columns=checked.genes)
 
 
 def _check_method(method):

@@ -1,22 +1,23 @@
 """What holds counts becomes one checked form, or an error says what is wrong and what to do about it.
 
 The ground that every wing stands on, in every chapter. Read `counts` first: `check_counts`, which all functions that
-take counts call, and the checks of names and numbers beside it. `transformed` recognises tables that were counts once,
-`notices` warns at the caller's line.
+take counts call, and the `Counts` that it gives. `containers` takes matrix and names out of AnnData, tables and arrays;
+`transformed` recognises numbers that were counts once, `misread` tables that a file or a spreadsheet left in disorder.
+`arguments` checks what comes beside the counts, such as size factors in another order; `errors` and `notices` are how
+users hear of it, at the line where they called.
 """
 
-from scomics_lite.validation.counts import (
-    Counts,
-    CountsError,
-    InputError,
-    check_counts,
+from scomics_lite.validation.arguments import (
     check_order,
+    check_positive,
     check_size_factors,
     check_threshold,
-    did_you_mean,
     is_number,
     no_labels,
 )
+from scomics_lite.validation.containers import is_anndata
+from scomics_lite.validation.counts import Counts, check_counts, read_counts
+from scomics_lite.validation.errors import CountsError, InputError, did_you_mean
 from scomics_lite.validation.notices import once, warn
 
 __all__ = [
@@ -25,11 +26,14 @@ __all__ = [
     "InputError",
     "check_counts",
     "check_order",
+    "check_positive",
     "check_size_factors",
     "check_threshold",
     "did_you_mean",
+    "is_anndata",
     "is_number",
     "no_labels",
     "once",
+    "read_counts",
     "warn",
 ]

@@ -214,7 +214,7 @@ def moments_loop(counts, size_factors):
 
 
 def moments_package(counts, size_factors):
-    raw = dispersion.moments(counts, size_factors)
+    raw = dispersion.moments(counts, size_factors=size_factors)
     return np.where(raw < 0, 1e-8, raw), (raw < 0).astype(int)  # DESeq2's smallest dispersion will do for zero
 
 

@@ -35,7 +35,7 @@ def estimated(request):
     mean = s[:, None] * (x @ np.linalg.lstsq(x, counts / s[:, None], rcond=None)[0])
     ratios = found.to_frame()[["genewise", "trended", "map"]][counted]
     ratios["exact"] = dispersion.maximum_likelihood(counts, mean, x)
-    ratios["start"] = np.minimum(dispersion.moments(counts, s), dispersion.moments(counts, s, x)).clip(0)
+    ratios["start"] = np.minimum(*(dispersion.moments(counts, design, s) for design in (None, x))).clip(0)
     return 2 * request.param - 2, ratios / 0.05, found.prior_variance
 
 

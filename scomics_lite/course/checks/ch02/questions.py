@@ -151,7 +151,7 @@ def moments(answer):
     s = rng.permutation([0.45, 0.8, 1.2, 1.9, 2.6]) * rng.uniform(0.9, 1.1, size=5)
     counts = negative_binomial.sample(s[:, None] * mean, 0.05, rng) + 1
     counts[:, -1] = np.rint(30 * s)  # varies less than chance would make it: one gene at least is clipped
-    raw = dispersion.moments(counts, s)
+    raw = dispersion.moments(counts, size_factors=s)
     problem = _judge_clipped(answer(counts, s), counts, s, raw)
     if problem:
         return problem
