@@ -138,11 +138,19 @@ def can_start():
 
 
 def hand_over(python, args):
-    """Run the command in the environment, in this terminal; return its exit status."""
+    """Run the command in the environment, in this terminal; return its exit status, where this process lives on."""
     environ = dict(os.environ)
     if str(python) == sys.executable and is_checkout():  # here the package may not be installed: kernels need the path
         environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environ.get("PYTHONPATH")]))
-    child = subprocess.Popen([str(python), "-m", "scomics_lite.course.cli", *args], env=environ)
+    command = [str(python), "-m", "scomics_lite.course.cli", *args]
+    if os.name == "posix":
+        sys.stdout.flush()
+        os.execve(command[0], command, environ)  # becomes the command: whoever ends this process ends that
+    return wait_for(subprocess.Popen(command, env=environ))
+
+
+def wait_for(child):
+    """Return the exit status of a command that runs beside this process, as it has to on Windows."""
     signal.signal(signal.SIGTERM, lambda *_: child.terminate())
     while True:
         try:

@@ -1,7 +1,7 @@
 """The commands behind ``python3 -m scomics_lite``; they run inside the environment that the bootstrap made."""
 
 import argparse
-import subprocess
+import signal
 import sys
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from scomics_lite.course import testing
 from scomics_lite.validation import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
+FIRST = "notebooks/00_start_here.ipynb"
 
 
 def main(argv=None, root=ROOT):
@@ -70,11 +71,18 @@ def test(root, arguments, extra):
 
 
 def lab(root, arguments, extra):
-    """Open JupyterLab on the first notebook; further arguments go to JupyterLab."""
-    first = root / "notebooks" / "00_start_here.ipynb"
-    if not first.exists():
-        raise InputError(f"{first} is missing; restore it with git")
-    return subprocess.run([sys.executable, "-m", "jupyterlab", str(first), *extra], cwd=root).returncode
+    """Run JupyterLab over the whole checkout, first notebook open; further arguments go to JupyterLab.
+
+    It runs in this process: a signal that ends the command is then JupyterLab's own, and it takes its kernels with it.
+    At a terminal it takes Ctrl-C too, and asks; where there is none, it would leave its kernels behind.
+    """
+    from jupyterlab.labapp import LabApp
+
+    if not (root / FIRST).exists():
+        raise InputError(f"{root / FIRST} is missing; restore it with git")
+    signal.signal(signal.SIGINT, lambda *_: signal.raise_signal(signal.SIGTERM))
+    LabApp.launch_instance([f"--ServerApp.root_dir={root}", f"--LabApp.default_url=/lab/tree/{FIRST}", *extra])
+    return 0
 
 
 def exercises(root, arguments, extra):
@@ -120,7 +128,7 @@ def _parser():
         "chapter", nargs="*", help="number or name of a chapter, as in: run 1 7b (default: all)"
     )
     add(test, "check everything: lint, tests, notebooks", _TEST, takes_more=True)
-    add(lab, "open the course in JupyterLab", "Opens notebooks/00_start_here.ipynb.", takes_more=True)
+    add(lab, "open the course in JupyterLab", _LAB, takes_more=True)
     add(figures, "make the PNG of figures", _FIGURES).add_argument(
         "id", nargs="*", help="as in: figures fig-1-4 (default: all)"
     )
@@ -141,6 +149,8 @@ next one runs. Real data sets are used where they are in the cache or can be dow
 otherwise."""
 _TEST = """Runs ruff, then the tests with coverage, then nbval over notebooks, solutions and exercises. Whatever else is
 given goes to the tests' pytest (as in: test -x -k tmm); coverage is then not measured, a selection covers less."""
+_LAB = f"""Opens JupyterLab on the whole course, {FIRST} first; Ctrl-C ends it and all kernels. Whatever else is given
+goes to JupyterLab (as in: lab --no-browser --ServerApp.port=9999)."""
 _FIGURES = "Executes the chapters that show the figures, and writes build/gallery/ID.png and the gallery."
 _EXERCISES = "Solutions are written by hand; every exercise notebook is made from its solutions and never edited."
 _DATA = "Data sets are kept in the folder SCOMICS_LITE_DATA names, else in the user's cache."
@@ -194,4 +204,5 @@ def _report_data(figures):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # on the way out, children are ended too
     sys.exit(main())

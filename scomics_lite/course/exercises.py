@@ -5,25 +5,28 @@ In a solution notebook nbgrader's own marks stand around each answer, and its me
 - marks inside a function: what they enclose becomes ``raise NotImplementedError("ch02-variance")``;
 - marks at top level: every name set between them that the rest of the notebook uses becomes ``name = ...``;
 - a cell tagged ``solution`` is left out;
+- the title's "solutions" becomes "exercises";
 - hidden tests (nbgrader's marks again, after a ``check``) are left out: nbgrader puts them back when it grades.
 
 Outputs are dropped, cell ids and nbgrader's metadata kept. Cells that cannot run before the exercises are solved get
-the tag ``raises-exception``, found by following the names. The same source always gives the same bytes.
+the tag ``raises-exception``, found by following the names. Where a notebook was made from, and how, is said in its
+metadata. The same source always gives the same bytes.
 """
 
 import ast
 import re
 from pathlib import Path
 
-from nbformat.v4 import new_markdown_cell, new_notebook
+from nbformat.v4 import new_notebook
 
 from scomics_lite.course import checks, notebooks
 from scomics_lite.validation import InputError
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 HIDDEN_BEGIN, HIDDEN_END = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
-GENERATED = "Generated from"  # how the first cell of an exercise notebook begins
+GENERATED = "generated_from"  # in the metadata of an exercise notebook: what is no business of its student's
 NBGRADER_FLAGS = {"solution", "grade", "locked", "task"}
+_TITLE = re.compile(r"^(# .*: )solutions$", re.MULTILINE)
 _NEARLY_A_MARK = re.compile(r"#+\s*(begin|end)\s*solution", re.IGNORECASE)
 _NEARLY_HIDDEN = re.compile(r"#+\s*(begin|end)\s*hidden", re.IGNORECASE)
 
@@ -59,7 +62,7 @@ def make_exercise(solution, name="solutions"):
     solution : NotebookNode
         The hand-written notebook; it is left as it is.
     name : str
-        Its file name, for the first cell and for messages.
+        Its file name, for the exercise's metadata and for messages.
 
     Examples
     --------
@@ -69,7 +72,7 @@ def make_exercise(solution, name="solutions"):
     >>> mark = dict(schema_version=3, grade_id="ch99-half", solution=True, grade=False, locked=False, task=False)
     >>> source = "def half(x):\n    ### BEGIN SOLUTION\n    return x / 2\n    ### END SOLUTION"
     >>> cells = [new_code_cell(source, metadata={"nbgrader": mark}), new_code_cell('check("ch99-half", half)')]
-    >>> print(make_exercise(new_notebook(cells=cells)).cells[1].source)
+    >>> print(make_exercise(new_notebook(cells=cells)).cells[0].source)
     def half(x):
         raise NotImplementedError("ch99-half")
     """
@@ -81,9 +84,13 @@ def make_exercise(solution, name="solutions"):
         if "solution" not in notebooks.tags(cell)
     ]
     _tag_unsolved(cells)
-    origin = f"{GENERATED} `solutions/{name}`; edit there, then run `python3 -m scomics_lite exercises`."
-    first = new_markdown_cell(origin, id="generated")
-    return new_notebook(cells=[first, *cells], metadata=notebooks.METADATA)
+    made = {GENERATED: f"solutions/{name}", "note": "edit there, then run: python3 -m scomics_lite exercises"}
+    return new_notebook(cells=cells, metadata={**notebooks.METADATA, "scomics_lite": made})
+
+
+def is_generated(notebook):
+    """Tell an exercise notebook made from its solutions by its metadata."""
+    return GENERATED in notebook.metadata.get("scomics_lite", {})
 
 
 def unsolved(tree):
@@ -206,7 +213,8 @@ def _check_one(cell, key, place, called):
 
 def _exercise_cell(cell, solution, place):
     metadata = {name: value for name, value in cell.metadata.items() if name != "execution"}
-    made = type(cell)({"cell_type": cell.cell_type, "id": cell.id, "metadata": metadata, "source": cell.source})
+    source = _TITLE.sub(r"\1exercises", cell.source) if cell.cell_type == "markdown" else cell.source
+    made = type(cell)({"cell_type": cell.cell_type, "id": cell.id, "metadata": metadata, "source": source})
     if cell.cell_type == "code":
         made.update(outputs=[], execution_count=None, source=_strip_answers(cell, solution, place))
     return made

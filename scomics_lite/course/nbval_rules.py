@@ -7,7 +7,7 @@
 - A cell tagged ``real-data`` is compared where every real data set its notebook names is at hand, else only executed.
 - A cell tagged ``nbval-ignore-output`` says why in its metadata (``{"scomics_lite": {"why": "…"}}``).
 - A notebook committed without having been executed fails, since nothing in it could be compared; exercises alone are
-  committed that way, and a generated notebook is known by its first cell.
+  committed that way, and a generated notebook is known by its metadata.
 """
 
 import functools
@@ -47,13 +47,8 @@ def pytest_runtest_setup(item):
         return
     if "nbval-ignore-output" in notebooks.tags(item.cell) and not item.cell.metadata.get("scomics_lite", {}).get("why"):
         pytest.fail('tagged nbval-ignore-output without a reason: add {"scomics_lite": {"why": "…"}} to its metadata')
-    if item.cell.execution_count is None and item.cell.source.strip() and not is_generated(item.parent.nb):
+    if item.cell.execution_count is None and item.cell.source.strip() and not exercises.is_generated(item.parent.nb):
         pytest.fail("committed without being executed, so nothing could be compared: run the notebook and save it")
-
-
-def is_generated(notebook):
-    """Tell an exercise notebook made from its solutions by its first cell."""
-    return bool(notebook.cells) and notebook.cells[0].source.startswith(exercises.GENERATED)
 
 
 def texts(outputs):

@@ -1,12 +1,13 @@
 """The commands: running chapters, making figures and gallery, the test run, exercises, data."""
 
+import signal
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import nbformat
 import pytest
 from fixtures.notebooks import GOOD_SOLUTION, code, save, text
+from jupyterlab.labapp import LabApp
 
 from scomics_lite import datasets
 from scomics_lite.course import cli, gallery, notebooks, runner, testing
@@ -252,12 +253,14 @@ def test_exercises_are_written_and_checked(tmp_path, capsys, two_exercises):
     assert said == [(1, f"out of date: {name}"), (0, f"written: {name}"), (0, "exercises/ is what solutions/ gives")]
 
 
-def test_lab_opens_the_first_notebook(executed, tmp_path, monkeypatch, capsys):
+def test_lab_serves_the_whole_checkout_and_opens_the_first_notebook(executed, tmp_path, monkeypatch, capsys):
     root, _ = executed
     calls = []
-    monkeypatch.setattr(subprocess, "run", lambda command, cwd: calls.append(command) or SimpleNamespace(returncode=0))
+    monkeypatch.setattr(LabApp, "launch_instance", calls.append)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
     assert cli.main(["lab", "--no-browser"], root) == 0
-    assert calls == [[sys.executable, "-m", "jupyterlab", str(root / "notebooks/00_start_here.ipynb"), "--no-browser"]]
+    first = "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"
+    assert calls == [[f"--ServerApp.root_dir={root}", first, "--no-browser"]]
     (tmp_path / "notebooks").mkdir()
     assert cli.main(["lab"], tmp_path) == 1
     assert "is missing; restore it with git" in capsys.readouterr().err

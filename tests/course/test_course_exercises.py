@@ -25,8 +25,16 @@ def source_of(made, key):
     return next(cell.source for cell in made.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == key)
 
 
-def test_first_cell_says_where_it_comes_from(made):
-    assert made.cells[0].source.startswith("Generated from `solutions/99_good_solutions.ipynb`; edit there")
+def test_the_first_words_are_for_the_student_and_where_it_comes_from_stands_in_the_metadata(made):
+    assert made.cells[0].source == "# 99 · Halves: exercises"
+    assert made.metadata.scomics_lite.generated_from == "solutions/99_good_solutions.ipynb"
+    assert made.metadata.scomics_lite.note == "edit there, then run: python3 -m scomics_lite exercises"
+    assert not [cell.source for cell in made.cells if "solutions/" in cell.source]
+
+
+def test_only_a_title_is_retitled(two_exercises):
+    (made,) = exercises.make_exercise(notebook(text("# Salts: solutions\n\nTwo kinds of mixture: solutions"))).cells
+    assert made.source == "# Salts: exercises\n\nTwo kinds of mixture: solutions"
 
 
 def test_function_body_becomes_not_implemented(made):
@@ -87,9 +95,9 @@ def test_untidy_hidden_tests_are_refused(hidden, message, two_exercises):
 
 def test_solution_cells_outputs_and_nothing_else_are_dropped(made):
     kept = [cell for cell in GOOD_SOLUTION if "solution" not in notebooks.tags(cell)]
-    assert [cell.id for cell in made.cells[1:]] == [cell.id for cell in kept]
+    assert [cell.id for cell in made.cells] == [cell.id for cell in kept]
     assert all(not cell.outputs and cell.execution_count is None for cell in notebooks.code_cells(made))
-    assert [cell.metadata.get("nbgrader") for cell in made.cells[1:]] == [c.metadata.get("nbgrader") for c in kept]
+    assert [cell.metadata.get("nbgrader") for cell in made.cells] == [c.metadata.get("nbgrader") for c in kept]
 
 
 def test_cells_that_need_an_answer_may_raise(made):
@@ -130,7 +138,7 @@ def test_out_of_date_exercises_are_noticed_and_renewed(root):
     (path,) = exercises.check_generated(root)
     assert exercises.generate(root) == [path]
     assert exercises.check_generated(root) == exercises.generate(root) == []
-    path.write_text(path.read_text().replace("Exercises", "Edited by hand"))
+    path.write_text(path.read_text().replace("Halves", "Edited by hand"))
     assert exercises.check_generated(root) == [path]
 
 

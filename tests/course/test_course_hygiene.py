@@ -25,6 +25,7 @@ def ignored(count):
 GOOD = (
     text("# A chapter\n\n**Reading** 5 min"),
     text("A **size factor** and two **library sizes**.\n\n**Where readers go wrong.** They do not."),
+    text("[here](09_good.ipynb#top), [below](#top), [DOI](https://doi.org/10.1000/1), `[not](a link)`"),
     code("# a comment\n" * 20 + "print(1)", "1\n", count=1),
     showing(count=2, **METADATA),
     code("print(2)", "2\n", count=3),
@@ -52,6 +53,9 @@ BAD = [
     (rules.test_no_path_of_a_machine, [code("1", "/home/" + "me/x\n")]),
     (rules.test_no_path_of_a_machine, [text("C:\\" + "Users\\me")]),
     (rules.test_notebooks_say_nothing_about_who_ran_them, [TIMED]),
+    (rules.test_links_lead_to_files_of_the_course, [text("[next](10_missing.ipynb#top)")]),
+    (rules.test_links_lead_to_files_of_the_course, [text('<a href="../exercises/09_x.ipynb">exercises</a>')]),
+    (rules.test_links_lead_to_files_of_the_course, [text("[out](..)")]),
     (rules.test_cells_are_short, [code("x = 1\n" * 16)]),
     (rules.test_bold_terms_are_in_the_glossary, [text("# Top"), text("a **flux capacitor**")]),
 ]
@@ -59,13 +63,15 @@ CHAPTER_RULES = list(dict.fromkeys(rule for rule, _ in BAD))
 
 
 @pytest.mark.parametrize(("rule", "cells"), BAD)
-def test_each_rule_refuses_what_it_is_for(rule, cells, tmp_path):
+def test_each_rule_refuses_what_it_is_for(rule, cells, tmp_path, monkeypatch):
+    monkeypatch.setattr(rules, "ROOT", tmp_path)
     with pytest.raises(AssertionError):
         rule(save(tmp_path / "09_bad.ipynb", *cells))
 
 
 @pytest.mark.parametrize("rule", CHAPTER_RULES)
-def test_a_good_chapter_passes(rule, tmp_path):
+def test_a_good_chapter_passes(rule, tmp_path, monkeypatch):
+    monkeypatch.setattr(rules, "ROOT", tmp_path)
     rule(save(tmp_path / "09_good.ipynb", *GOOD))
 
 

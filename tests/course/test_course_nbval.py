@@ -101,7 +101,9 @@ def outcomes(tmp_path_factory):
     """Run nbval once over a notebook of all these cells, and over an exercise; return {(notebook, cell): report}."""
     folder = tmp_path_factory.mktemp("notebooks")
     save(folder / "bad.ipynb", text("# Bad"), *(cell for cell, _ in CELLS.values()))
-    save(folder / "exercise.ipynb", text("Generated from `solutions/x.ipynb`"), code("x = ...\nx", count=None))
+    exercise = notebook(text("# Exercises"), code("x = ...\nx", count=None))
+    exercise.metadata["scomics_lite"] = {"generated_from": "solutions/x_solutions.ipynb"}
+    nbformat.write(exercise, folder / "exercise.ipynb")
     arguments = ["-q", "-c", ROOT / "pyproject.toml", "--rootdir", folder, "--nbval", "--nbval-current-env"]
     arguments += ["-p", "no:cacheprovider", "-p", nbval_rules.__name__, "--junitxml", folder / "report.xml", folder]
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):

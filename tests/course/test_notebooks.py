@@ -9,6 +9,7 @@ with and without the data, and no notebook gets by on exemptions.
 import csv
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import nbformat
 import pytest
@@ -206,6 +207,23 @@ def test_notebooks_say_nothing_about_who_ran_them(path):
     notebook = notebooks.read(path)
     assert "widgets" not in notebook.metadata
     assert not any("execution" in cell.metadata for cell in notebook.cells)
+
+
+def links(text):
+    """Return the targets of links to files: without addresses on the web, and without the place on the page."""
+    without_code = re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL)
+    targets = re.findall(r"\]\(<?([^)>\s]+)", without_code) + re.findall(r"(?:href|src)=\"([^\"]+)", without_code)
+    return [target.split("#")[0] for target in targets if not re.match(r"#|\w+:", target)]
+
+
+@each(CHAPTERS, SOLUTIONS, EXERCISES)
+def test_links_lead_to_files_of_the_course(path):
+    """JupyterLab, GitHub and the web book all follow a link from the folder of the notebook that it stands in."""
+    notebook = notebooks.read(path)
+    texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    texts += [text for cell in notebooks.code_cells(notebook) for kind, text in said(cell) if kind == "text/markdown"]
+    targets = [path.parent / unquote(target) for text in texts for target in links(text)]
+    assert [target for target in targets if not target.exists() or ROOT not in target.resolve().parents] == []
 
 
 @each(CHAPTERS)

@@ -652,8 +652,8 @@ class Child:
 
 
 @pytest.fixture
-def hand_over(monkeypatch):
-    """Return a function that hands over to a child of our making and tells how it was started."""
+def beside(monkeypatch):
+    """Return a function that hands over to a child of our making, as on Windows, and tells how it was started."""
 
     def start(child, python, args):
         seen = SimpleNamespace()
@@ -662,6 +662,7 @@ def hand_over(monkeypatch):
             seen.command, seen.environ = command, env
             return child
 
+        monkeypatch.setattr(entry, "os", SimpleNamespace(name="nt", environ=os.environ, pathsep=os.pathsep))
         monkeypatch.setattr(subprocess, "Popen", popen)
         monkeypatch.setattr(signal, "signal", lambda number, handler: setattr(seen, "on_terminate", handler))
         seen.code = entry.hand_over(python, args)
@@ -671,27 +672,40 @@ def hand_over(monkeypatch):
 
 
 @pytest.mark.parametrize(("status", "code"), [(0, 0), (7, 7), (-2, 130)])
-def test_exit_status_is_passed_on(hand_over, status, code):
-    seen = hand_over(Child(status), Path("python"), ["run", "01"])
+def test_exit_status_is_passed_on(beside, status, code):
+    seen = beside(Child(status), Path("python"), ["run", "01"])
     assert seen.code == code
     assert seen.command == ["python", "-m", "scomics_lite.course.cli", "run", "01"]
 
 
-def test_ctrl_c_is_the_childs_business(hand_over):
-    assert hand_over(Child(KeyboardInterrupt, KeyboardInterrupt, 3), Path("python"), ["lab"]).code == 3
+def test_ctrl_c_is_the_childs_business(beside):
+    assert beside(Child(KeyboardInterrupt, KeyboardInterrupt, 3), Path("python"), ["lab"]).code == 3
 
 
-def test_termination_is_passed_on(hand_over):
+def test_termination_is_passed_on(beside):
     child = Child(0)
-    hand_over(child, Path("python"), ["run"]).on_terminate(signal.SIGTERM, None)
+    beside(child, Path("python"), ["run"]).on_terminate(signal.SIGTERM, None)
     assert child.terminated
 
 
-def test_current_python_finds_the_package(hand_over, monkeypatch):
+def test_current_python_finds_the_package(beside, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "mine")
-    seen = hand_over(Child(0), sys.executable, ["run"])
+    seen = beside(Child(0), sys.executable, ["run"])
     assert seen.environ["PYTHONPATH"] == f"{entry.ROOT}{os.pathsep}mine"
-    assert hand_over(Child(0), Path("python"), ["run"]).environ["PYTHONPATH"] == "mine"
+    assert beside(Child(0), Path("python"), ["run"]).environ["PYTHONPATH"] == "mine"
+
+
+@posix_only
+def test_the_process_becomes_its_command(monkeypatch):
+    seen = []
+    monkeypatch.setattr(os, "execve", lambda *call: seen.append(call))
+    monkeypatch.setattr(entry, "wait_for", lambda child: seen.append(child))
+    monkeypatch.setattr(subprocess, "Popen", lambda *call, **options: None)
+    entry.hand_over(Path("/python"), ["run", "01"])
+    path, command, environ = seen[0]
+    assert path == "/python"
+    assert command == ["/python", "-m", "scomics_lite.course.cli", "run", "01"]
+    assert environ == dict(os.environ)
 
 
 def test_main_hands_over(checkout, venv, monkeypatch):
