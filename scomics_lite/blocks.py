@@ -15,6 +15,33 @@ BATCH = 4_000_000  # bytes sent to a worker together
 BLOCK = 65_536  # counts worked on together: the dozen arrays of a block stay in the processor's cache
 
 
+class Columns:
+    """Numbers for every sample, cut with the genes for `map_blocks`: of each gene, or the same for all.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, g) or (n,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> shared, own = Columns(np.array([0.5, 2.0])), Columns(np.array([[0.5, 0.6, 0.7], [2.0, 3.0, 4.0]]))
+    >>> shared[[0, 2]]
+    array([[0.5],
+           [2. ]])
+    >>> own[[0, 2]]
+    array([[0.5, 0.7],
+           [2. , 4. ]])
+    """
+
+    def __init__(self, values):
+        self.values = values if values.ndim == 2 else values[:, None]
+        self.shared = values.ndim == 1
+
+    def __getitem__(self, genes):
+        return self.values if self.shared else self.values[:, genes]
+
+
 def gene_blocks(matrix, genes, p=0):
     """Yield some of the genes after the other, with their counts as dense floats.
 
@@ -53,7 +80,7 @@ def map_blocks(function, matrix, genes, *arrays, p=0, map=map):
         it is a function of a module, or a ``functools.partial`` of one.
     matrix, genes, p
         As for `gene_blocks`.
-    *arrays : ndarray, shape (g, …)
+    *arrays : ndarray, shape (g, …), or Columns
         What else the function needs of each gene.
     map : callable
         As the builtin one: takes the function and iterables, gives the results in order.

@@ -18,16 +18,18 @@ from functools import partial
 
 import numpy as np
 
+from scomics_lite.equations import solve_each
 from scomics_lite.iteration import step_until_done
 
 HIGHEST, LOWEST = 10.0, -30.0  # no search leaves this range of ln phi
 MAX_EVALUATIONS = 100  # of one climb
+LEAST_DETERMINANT = np.log(1e-10)  # of X'WX, over the product of its diagonal: with less, few of its digits are left
 LEAST_RISE = 1e-6  # in log likelihood: DESeq2's climb ends with a step that gains less
 _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360)  # B_2m / (2m (2m - 1))
 _SHIFT = 7  # six terms of Stirling's series are good to 1e-12 from here on
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Profile:
     """The function to maximise, for b genes: the adjusted profile log likelihood, and a log-normal prior if any.
 
@@ -304,13 +306,43 @@ def _adjustment(mu, phi, products, order):
         return (weights @ products).reshape(-1, p, p)
 
     information = cross(w)
-    terms = [-0.5 * np.linalg.slogdet(information)[1]]
+    log_determinant = np.linalg.slogdet(information)[1]
+    terms = [-0.5 * log_determinant]
     if order >= 1:
-        change = np.linalg.solve(information, cross(w**2))
+        change = solve_each(information, cross(w**2))
         d1 = 0.5 * np.trace(change, axis1=1, axis2=2)
         terms.append(phi * d1)
     if order >= 2:
-        second = np.linalg.solve(information, cross(w**3))
+        second = solve_each(information, cross(w**3))
         d2 = 0.5 * np.einsum("bij,bji->b", change, change) - np.trace(second, axis1=1, axis2=2)
         terms.append(phi**2 * d2 + phi * d1)
+    unequal = log_determinant < np.log(np.einsum("bii->bi", information)).sum(axis=1) + LEAST_DETERMINANT
+    if unequal.any():
+        exact = _adjustment_by_rows(w[unequal], phi[unequal], products, order)
+        for term, values in zip(terms, exact, strict=True):
+            term[unequal] = values
     return terms
+
+
+def _adjustment_by_rows(w, phi, products, order):
+    """Compute the same from QR = W^1/2 X, where X'WX has rounded small weights away beside large ones."""
+    q, r = np.linalg.qr(np.sqrt(w)[:, :, None] * _rows_of(products))
+    terms = [-np.log(np.abs(np.einsum("bii->bi", r))).sum(axis=1)]
+    leverages = (q**2).sum(axis=2)
+    if order >= 1:
+        d1 = 0.5 * (w * leverages).sum(axis=1)
+        terms.append(phi * d1)
+    if order >= 2:
+        change = q.transpose(0, 2, 1) @ (w[:, :, None] * q)
+        d2 = 0.5 * (change**2).sum(axis=(1, 2)) - (w**2 * leverages).sum(axis=1)
+        terms.append(phi**2 * d2 + phi * d1)
+    return terms
+
+
+def _rows_of(products):
+    """Rows of the design (n, p) from their products, up to a sign for each, which changes no information."""
+    n, p = len(products), round(products.shape[1] ** 0.5)
+    squares = products.reshape(n, p, p)
+    largest = np.einsum("nii->ni", squares).argmax(axis=1)
+    rows = squares[np.arange(n), largest]
+    return rows / np.sqrt(np.maximum(rows[np.arange(n), largest], np.finfo(float).tiny))[:, None]

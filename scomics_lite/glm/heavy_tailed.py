@@ -13,9 +13,10 @@ import pandas as pd
 from scipy import optimize, stats
 
 from scomics_lite import negative_binomial
-from scomics_lite.blocks import map_blocks
+from scomics_lite.blocks import Columns, map_blocks
 from scomics_lite.design import column_rank
 from scomics_lite.design import contrast as contrast_vector
+from scomics_lite.equations import solve_each
 from scomics_lite.glm.irls import Model, uphill
 from scomics_lite.iteration import step_until_done
 from scomics_lite.multiple_testing import average_rate
@@ -100,11 +101,10 @@ def cauchy_shrinkage(fit, coefficient, *, prior_scale=None, lfc_threshold=0.0, m
     if prior_scale is None:
         prior_scale = cauchy_scale(fit, coefficient)
     prior = Prior.of(fit.design, column, prior_scale * np.log(2))
-    model = Model.of(fit.design, fit.size_factors, 0.0, 0.0)
-    peak, spread = np.full(len(fit.genes), np.nan), np.full(len(fit.genes), np.nan)
-    work, p = partial(_posterior, model, prior), fit.design.shape[1]
-    genes = np.flatnonzero(fit.converged)
-    for block, found in map_blocks(work, fit.counts.matrix, genes, fit.dispersions, fit.coefficients, p=p, map=map):
+    peak, spread = np.full((2, len(fit.genes)), np.nan)
+    x, genes = fit.design.to_numpy(float), np.flatnonzero(fit.converged)
+    work, given = partial(_posterior, prior, x), (fit.dispersions, fit.coefficients, Columns(fit.size_factors))
+    for block, found in map_blocks(work, fit.counts.matrix, genes, *given, p=x.shape[1], map=map):
         peak[block], spread[block] = found
     _warn_of_no_peak(fit.genes[genes[np.isnan(peak[genes])]])
     return _table(fit, sign * peak / np.log(2), spread / np.log(2), lfc_threshold)
@@ -218,7 +218,7 @@ shrink the estimates of the contrast by scomics_lite.empirical_bayes.ash
 # --- the posterior of a block of genes --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prior:
     """The logarithm of the prior and its derivatives; coefficients (p, b) in natural logarithms."""
 
@@ -249,20 +249,21 @@ class Prior:
         return 2 / (self.scale**2 + beta[self.column] ** 2)
 
 
-def _posterior(model, prior, y, phi, coefficients):
+def _posterior(prior, x, y, phi, coefficients, s):
     """Give the peak and the standard deviation of the coefficient's posterior, both of shape (b,).
 
     A coefficient whose likelihood peaks within S has one peak only: there the pull grows with beta_c while the slope of
     the likelihood falls. For the others both ends are tried.
     """
-    beta, found = _climb(model, prior, y, phi, coefficients.T)
+    model = Model.of(x, s, 0.0, 0.0)
+    beta, found = _climb(prior, model, y, phi, coefficients.T)
     far = np.flatnonzero(np.abs(coefficients[:, prior.column]) > prior.scale)
-    rest = y[:, far], phi[far]
-    other, reached = _climb(model, prior, *rest, _without(model, prior.column, y[:, far]))
-    gain = _height(model, prior, *rest, other) - _height(model, prior, *rest, beta[:, far])
+    rest = model.take(far), y[:, far], phi[far]
+    other, reached = _climb(prior, *rest, _without(rest[0], prior.column, y[:, far]))
+    gain = _height(prior, *rest, other) - _height(prior, *rest, beta[:, far])
     better = reached & (~found[far] | (gain > 0))
     beta[:, far[better]], found[far[better]] = other[:, better], True
-    _, _, unit = _parabola(model, prior, y, phi, beta)
+    _, _, unit = _parabola(prior, model, y, phi, beta)
     left = 1 - prior.pull(beta) ** 2 * unit[prior.column]
     variance = np.divide(unit[prior.column], left, out=np.full(len(phi), np.inf), where=left > 0)  # inf: a flat top
     return np.where(found, beta[prior.column], np.nan), np.where(found, np.sqrt(variance), np.nan)
@@ -276,26 +277,26 @@ def _without(model, column, y):
     return beta
 
 
-def _climb(model, prior, y, phi, beta):
+def _climb(prior, model, y, phi, beta):
     """Go up from coefficients (p, b) to a peak of the posterior; tell which genes reached it, (b,)."""
-    state, _, found = step_until_done(partial(_step_up, model, prior), {"beta": beta}, (y, phi), MAX_ITERATIONS)
+    state, _, found = step_until_done(partial(_step_up, prior), {"beta": beta}, (model, y, phi), MAX_ITERATIONS)
     return state["beta"], found
 
 
-def _step_up(model, prior, at, y, phi):
+def _step_up(prior, at, model, y, phi):
     """Take one step, halved until no gene loses by it; a gene is done when a full step promises it less than 1e-12."""
-    step, promise = _step(model, prior, y, phi, at["beta"])
-    beta = uphill(model, partial(_height, model, prior, y, phi), at["beta"], step, promise)
+    step, promise = _step(prior, model, y, phi, at["beta"])
+    beta = uphill(model, partial(_height, prior, model, y, phi), at["beta"], step, promise)
     return {"beta": beta}, np.abs(promise) < 1e-12
 
 
-def _step(model, prior, y, phi, beta):
+def _step(prior, model, y, phi, beta):
     """Find the next step (p, b) and what the slope promises for it (b,): Newton's where the posterior is a hilltop.
 
     Its matrix is that of `_parabola` less pull^2 in one place; the inverse follows by the formula of Sherman and
     Morrison. Elsewhere that would lead down, and the step goes to the top of the parabola, which is always uphill.
     """
-    gradient, step, unit = _parabola(model, prior, y, phi, beta)
+    gradient, step, unit = _parabola(prior, model, y, phi, beta)
     pull = prior.pull(beta)
     left = 1 - pull**2 * unit[prior.column]
     more = np.divide(pull**2 * step[prior.column], left, out=np.zeros_like(left), where=left > LEAST_SHARE)
@@ -303,7 +304,7 @@ def _step(model, prior, y, phi, beta):
     return step, (gradient * step).sum(axis=0)
 
 
-def _parabola(model, prior, y, phi, beta):
+def _parabola(prior, model, y, phi, beta):
     """Put a parabola to the posterior: for its likelihood Newton's, for the Cauchy prior the one from below.
 
     Gives the gradient, the step to the parabola's top, and the column of its inverse matrix that belongs to the
@@ -316,11 +317,11 @@ def _parabola(model, prior, y, phi, beta):
     matrix[:, c, c] += prior.tangent(beta)
     right = np.stack([gradient.T, np.zeros_like(gradient.T)], axis=-1)  # (b, p, 2)
     right[:, c, 1] = 1
-    solved = np.linalg.solve(matrix, right)
+    solved = solve_each(matrix, right)
     return gradient, solved[:, :, 0].T, solved[:, :, 1].T
 
 
-def _height(model, prior, y, phi, beta):
+def _height(prior, model, y, phi, beta):
     """Compute the logarithm of the posterior, less that of a model with a mean for every count, shape (b,)."""
     return prior.height(beta) - negative_binomial.deviance(y, model.mean(beta), phi).sum(axis=0) / 2
 

@@ -3,12 +3,13 @@
 Coefficients stand in columns here, shape (p, b) for b genes, so that ``x @ beta`` gives all linear predictors, (n, b).
 """
 
-from dataclasses import dataclass
-from functools import cached_property, partial
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from scomics_lite import negative_binomial
+from scomics_lite.equations import solve_each
 from scomics_lite.iteration import step_until_done
 
 LARGEST_COEFFICIENT = 30.0  # e^30 is 10^13: a coefficient on its way there has no finite optimum in sight
@@ -17,26 +18,38 @@ LONGEST_STEP = 5.0  # of ln mu: beyond e^5-fold changes the parabola that Newton
 LARGEST_LOG_MEAN = 300.0  # keeps exp within range while a fit goes astray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
-    """What all genes share: the design, the size factors, the ridge, and the smallest mean inside the iterations."""
+    """What the genes of a block share: the design, the ridge, and, all of them or each for itself, the size factors.
 
-    x: np.ndarray  # (n, p)
-    s: np.ndarray  # (n, 1)
-    ridge: np.ndarray  # (p, p)
-    floor: np.ndarray  # (n, 1): the smallest ln(mu / s)
+    Attributes
+    ----------
+    x : ndarray, shape (n, p)
+    s : ndarray, shape (n, 1) or (n, b)
+    ridge : ndarray, shape (p, p)
+    floor : ndarray, shape (n, 1) or (n, b)
+        The smallest ln(mu / s) inside the iterations.
+    products : ndarray, shape (p * p, n)
+        x_ia x_ic for all pairs of columns, so that X'WX of all genes is one product.
+    """
 
-    @cached_property
-    def products(self):
-        """x_ia x_ic for all pairs of columns, shape (p * p, n), so that X'WX of all genes is one product."""
-        return (self.x[:, :, None] * self.x[:, None, :]).reshape(len(self.x), -1).T.copy()
+    x: np.ndarray
+    s: np.ndarray
+    ridge: np.ndarray
+    floor: np.ndarray
+    products: np.ndarray
 
     @classmethod
     def of(cls, design, size_factors, ridge, min_mean):
-        """Build it from a DataFrame (n, p), an array (n,) and two numbers."""
-        s = size_factors[:, None]
+        """Build it from a design (n, p), size factors (n,), (n, 1) or (n, b), and two numbers."""
+        x, s = np.asarray(design, dtype=float), size_factors if size_factors.ndim == 2 else size_factors[:, None]
         floor = np.log(min_mean / s) if min_mean > 0 else np.full_like(s, -LARGEST_LOG_MEAN)
-        return cls(design.to_numpy(float), s, ridge * np.eye(design.shape[1]), floor)
+        products = (x[:, :, None] * x[:, None, :]).reshape(len(x), -1).T.copy()
+        return cls(x, s, ridge * np.eye(x.shape[1]), floor, products)
+
+    def take(self, genes):
+        """Give the model of some genes of the block."""
+        return self if self.s.shape[1] == 1 else replace(self, s=self.s[:, genes], floor=self.floor[:, genes])
 
     def mean(self, beta):
         """Compute the means mu, shape (n, b)."""
@@ -60,10 +73,7 @@ class Model:
         matrix = self.information(weights) + self.ridge
         if damping:
             matrix += damping * np.trace(matrix, axis1=1, axis2=2)[:, None, None] * np.eye(len(self.ridge))
-        try:
-            return np.linalg.solve(matrix, right.T[:, :, None])[:, :, 0].T
-        except np.linalg.LinAlgError:  # some gene's weights leave a coefficient open, and there is no ridge to hold it
-            return (np.linalg.pinv(matrix, hermitian=True) @ right.T[:, :, None])[:, :, 0].T
+        return solve_each(matrix, right.T[:, :, None])[:, :, 0].T
 
     def start(self, y):
         """Begin at the least squares of ln(y / s + 0.1), shape (p, b)."""
@@ -79,7 +89,7 @@ def solve(model, y, phi, tolerance, max_iterations):
     status = np.where(done, "converged", "not converged")
     if not done.all():
         again = np.flatnonzero(~done)
-        beta[:, again], found = newton(model, y[:, again], phi[again], max_iterations)
+        beta[:, again], found = newton(model.take(again), y[:, again], phi[again], max_iterations)
         status[again[found]] = "refitted"
     return beta, iterations, status
 
@@ -92,12 +102,12 @@ def reweight(model, y, phi, tolerance, max_iterations):
     constant = negative_binomial.log_likelihood(y, mu, phi).sum(axis=0) - _kernel(y, eta, mu, phi)
     state = {"beta": beta, "eta": eta, "mu": mu, "deviance": np.full(len(phi), np.inf)}
     state["converged"] = np.zeros(len(phi), dtype=bool)
-    step = partial(_reweighting, model, tolerance)
-    state, iterations, _ = step_until_done(step, state, (y, phi, constant), max_iterations)
+    given = model, y, phi, constant
+    state, iterations, _ = step_until_done(partial(_reweighting, tolerance), state, given, max_iterations)
     return state["beta"], iterations, state["converged"]
 
 
-def _reweighting(model, tolerance, at, y, phi, constant):
+def _reweighting(tolerance, at, model, y, phi, constant):
     """Take one step; a gene is done when its deviance stands still, or when a coefficient has gone astray."""
     eta, mu = at["eta"], at["mu"]
     weights = mu / (1 + phi * mu)
@@ -118,12 +128,11 @@ def _kernel(y, eta, mu, phi):
 def newton(model, y, phi, max_iterations):
     """Maximise log likelihood minus beta'R beta / 2, without a floor; give coefficients (p, b) and success (b,)."""
     phi = np.maximum(phi, 1e-300)
-    step = partial(_newton_step, model)
-    state, _, found = step_until_done(step, {"beta": model.start(y)}, (y, phi), max_iterations)
+    state, _, found = step_until_done(_newton_step, {"beta": model.start(y)}, (model, y, phi), max_iterations)
     return state["beta"], found
 
 
-def _newton_step(model, at, y, phi):
+def _newton_step(at, model, y, phi):
     """Take one step, halved until no gene loses by it; a gene is done when a full step promises it less than 1e-12."""
     beta = at["beta"]
     mu = model.mean(beta)

@@ -13,6 +13,7 @@ likelihood ratios it takes the means that the dispersions were estimated with, a
 import numpy as np
 from scipy import sparse, stats
 
+from scomics_lite.blocks import Columns
 from scomics_lite.validation import Counts
 
 # Up to how many replicates, which share of the squared errors is trimmed at each end, and what turns the mean of the
@@ -145,7 +146,7 @@ def replace_outliers(fit, *, min_replicates=7):
     rows, columns = rows[replaceable[rows]], columns[replaceable[rows]]
     genes, places = np.unique(columns, return_inverse=True)
     y = _dense(fit.counts.matrix[:, genes])
-    s = fit.size_factors[:, None]
+    s = Columns(fit.size_factors)[genes]
     typical = np.trunc(_trimmed_mean(y / s, REPLACEMENT_TRIM) * s)
     matrix = _with_values(fit.counts.matrix.astype(float), rows, columns, typical[rows, places])
     return Counts(matrix, fit.counts.samples, fit.counts.genes)
@@ -170,10 +171,10 @@ def _outlying(fit):
 
 def _distances(fit):
     """Yield Cook's distances of block after block of genes, shape (n, b)."""
-    groups, s, p = _replicates(fit.design)[0], fit.size_factors[:, None], fit.design.shape[1]
+    groups, p = _replicates(fit.design)[0], fit.design.shape[1]
     for part in fit.blocks():
         with np.errstate(divide="ignore", invalid="ignore"):  # a gene without fit, a sample alone in its group
-            phi = _robust_dispersion(part.counts / s, groups)
+            phi = _robust_dispersion(part.counts / part.model.s, groups)
             mu, hat = part.mean, part.hat
             distance = (part.counts - mu) ** 2 / (mu + phi * mu**2) / p * hat / (1 - hat) ** 2
         yield distance

@@ -10,16 +10,17 @@ import numpy as np
 import pandas as pd
 
 from scomics_lite import negative_binomial
-from scomics_lite.blocks import gene_blocks, map_blocks
+from scomics_lite.blocks import Columns, gene_blocks, map_blocks
 from scomics_lite.design import match_design
 from scomics_lite.glm.irls import Model, solve
+from scomics_lite.glm.precision import Precision
 from scomics_lite.validation import Counts, InputError, check_counts, check_order, check_size_factors, is_number, warn
 
 SMALLEST_SPREAD = 0.1  # of a covariate: e^3 for one standard deviation is then a coefficient of 30, see irls
 RIDGE = 1e-6 / np.log(2) ** 2  # DESeq2's 1e-6 for coefficients in log2
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class GlmFit:
     """Fitted regressions of all genes.
 
@@ -29,7 +30,7 @@ class GlmFit:
         What was fitted, with the names of samples and genes.
     design : DataFrame, shape (n, p)
         One row for each sample, one column for each coefficient.
-    size_factors : ndarray, shape (n,)
+    size_factors : ndarray, shape (n,) or (n, g)
     dispersions : ndarray, shape (g,)
     coefficients : ndarray, shape (g, p)
         Natural logarithms; NaN for genes that could not be fitted.
@@ -74,6 +75,8 @@ class GlmFit:
     @property
     def base_mean(self):
         """Mean over samples of counts over size factors, shape (g,)."""
+        if self.size_factors.ndim == 2:
+            return np.concatenate([(block.counts / block.model.s).mean(axis=0) for block in self.blocks()])
         return self.counts.matrix.T @ (1 / self.size_factors) / len(self.size_factors)
 
     @property
@@ -83,16 +86,17 @@ class GlmFit:
 
     @property
     def hat(self):
-        """Leverages, shape (n, g): the diagonals of W^1/2 X (X'WX + R)^-1 X' W^1/2; computed anew every time."""
+        """Leverages, shape (n, g), see `scomics_lite.glm.precision`; computed anew every time."""
         return np.hstack([block.hat for block in self.blocks()])
 
     @cached_property
     def covariance(self):
         """Covariances of the coefficients, shape (g, p, p), natural logarithms.
 
-        With W = diag(mu / (1 + phi mu)) and the ridge R: (X'WX + R)^-1 X'WX (X'WX + R)^-1.
+        With W = diag(mu / (1 + phi mu)) and the ridge R: (X'WX + R)^-1 X'WX (X'WX + R)^-1; NaN where there is no
+        inverse, because nothing holds a coefficient: neither a count nor a ridge.
         """
-        return np.concatenate([block.inverse @ block.information @ block.inverse for block in self.blocks()])
+        return np.concatenate([block.precision.covariance for block in self.blocks()])
 
     @property
     def deviance(self):
@@ -112,20 +116,18 @@ class GlmFit:
         -------
         ndarray, shape (g,)
         """
-        parts = []
-        for block in self.blocks():
-            a = block.inverse @ np.asarray(contrast, dtype=float)  # (b, p)
-            parts.append((block.weights * (block.model.x @ a.T) ** 2).sum(axis=0))  # a'X'WXa, and never below zero
-        return np.concatenate(parts)
+        c = np.asarray(contrast, dtype=float)
+        return np.concatenate([block.precision.of_contrast(c) for block in self.blocks()])
 
     def blocks(self):
         """Yield `FitBlock` after `FitBlock`: what has a value for every count need not be held for all genes."""
-        model = Model.of(self.design, self.size_factors, self.ridge, self.min_mean)
-        for genes, counts in gene_blocks(self.counts.matrix, np.arange(len(self.genes)), self.design.shape[1]):
+        x, size_factors = self.design.to_numpy(float), Columns(self.size_factors)
+        for genes, counts in gene_blocks(self.counts.matrix, np.arange(len(self.genes)), x.shape[1]):
+            model = Model.of(x, size_factors[genes], self.ridge, self.min_mean)
             yield FitBlock(model, counts, self.dispersions[genes], self.coefficients[genes].T)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FitBlock:
     """A block of b genes of a fit; what follows from coefficients is computed when asked for. NaN without a fit."""
 
@@ -140,25 +142,15 @@ class FitBlock:
         return self.model.mean(self.coefficients)
 
     @cached_property
-    def weights(self):
-        """Diagonals of W, shape (n, b), with the means' floor that the iterations have."""
+    def precision(self):
+        """Covariances and leverages, with the means' floor that the iterations have."""
         mu = self.model.floored(self.coefficients)[1]
-        return mu / (1 + self.dispersions * mu)
-
-    @cached_property
-    def information(self):
-        """X'WX, shape (b, p, p)."""
-        return self.model.information(self.weights)
-
-    @cached_property
-    def inverse(self):
-        """(X'WX + R)^-1, shape (b, p, p)."""
-        return np.linalg.inv(self.information + self.model.ridge)
+        return Precision(self.model, mu / (1 + self.dispersions * mu))
 
     @property
     def hat(self):
         """Leverages, shape (n, b)."""
-        return self.weights * (self.model.products.T @ self.inverse.reshape(len(self.inverse), -1).T)
+        return self.precision.leverages
 
 
 def fit(
@@ -234,23 +226,23 @@ def fit(
             raise InputError(f"{name} must be 0 or more; got {value!r}")
     if ridge > 0:
         _warn_of_large_coefficients(design)
-    model = Model.of(design, size_factors, ridge, min_mean)
     g, p = len(counts.genes), design.shape[1]
     coefficients, log_likelihood = np.full((g, p), np.nan), np.full(g, np.nan)
     iterations = np.zeros(g, dtype=int)
     status = np.where(np.isnan(dispersions), "no dispersion", "not converged")
     status[counts.positive_samples() == 0] = "all zero"
-    fit_block = partial(_fit_block, model, tolerance, max_iterations)
-    fitted = np.flatnonzero(status == "not converged")
-    for genes, found in map_blocks(fit_block, counts.matrix, fitted, dispersions, p=p, map=map):
+    fit_block = partial(_fit_block, design.to_numpy(float), ridge, min_mean, tolerance, max_iterations)
+    fitted, given = np.flatnonzero(status == "not converged"), (dispersions, Columns(size_factors))
+    for genes, found in map_blocks(fit_block, counts.matrix, fitted, *given, p=p, map=map):
         coefficients[genes], log_likelihood[genes], iterations[genes], status[genes] = found
     return GlmFit(
         counts, design, size_factors, dispersions, coefficients, log_likelihood, iterations, status, ridge, min_mean
     )
 
 
-def _fit_block(model, tolerance, max_iterations, y, phi):
+def _fit_block(x, ridge, min_mean, tolerance, max_iterations, y, phi, s):
     """Fit b genes; give coefficients (b, p), log likelihoods, iterations and status (b,)."""
+    model = Model.of(x, s, ridge, min_mean)
     beta, iterations, status = solve(model, y, phi, tolerance, max_iterations)
     log_likelihood = negative_binomial.log_likelihood(y, model.mean(beta), phi).sum(axis=0)
     return beta.T, log_likelihood, iterations, status

@@ -5,6 +5,8 @@ import numpy as np
 from scomics_lite.blocks import map_blocks
 from scomics_lite.design import independent_columns
 
+LEAST_WEIGHT = 1e-24  # of a gene's largest: beside it a smaller one is lost in rounding, like a value that is missing
+
 
 def fit_blocks(values, weights, design):
     """Fit all genes, a block after the other.
@@ -14,7 +16,7 @@ def fit_blocks(values, weights, design):
     values : ndarray, shape (n, g)
         NaN is missing.
     weights : ndarray, shape (n, g), or None
-        A value with weight 0 or NaN counts as missing.
+        A value with weight 0 or NaN counts as missing, and so does one with less than 1e-24 of the gene's largest.
     design : ndarray, shape (n, p)
         Of full rank.
 
@@ -44,7 +46,7 @@ def _fit_block(x, y, w):
     """Fit a block of genes, those that lack values in the same samples together."""
     (_, b), p = y.shape, x.shape[1]
     beta, root, squares, df = np.full((b, p), np.nan), np.full((b, p, p), np.nan), np.zeros(b), np.zeros(b)
-    present = np.isfinite(y) if w is None else np.isfinite(y) & (w > 0)
+    present = np.isfinite(y) if w is None else np.isfinite(y) & (w > LEAST_WEIGHT * np.fmax.reduce(w, axis=0))
     patterns, which = np.unique(present, axis=1, return_inverse=True)
     for number, kept in enumerate(patterns.T):
         members = np.flatnonzero(which.ravel() == number)

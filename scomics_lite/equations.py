@@ -1,0 +1,67 @@
+"""Linear equations of many genes at once, where a gene without an answer stops no other."""
+
+import numpy as np
+
+
+def solve_each(matrices, right):
+    """Solve A x = b for symmetric A of many genes; the shortest of the best x where A is singular.
+
+    Parameters
+    ----------
+    matrices : ndarray, shape (b, p, p)
+    right : ndarray, shape (b, p, k)
+
+    Returns
+    -------
+    ndarray, shape (b, p, k)
+
+    Examples
+    --------
+    >>> matrices = np.array([[[2.0, 0], [0, 4]], [[1, 1], [1, 1]]])
+    >>> solve_each(matrices, np.ones((2, 2, 1)))[:, :, 0]
+    array([[0.5 , 0.25],
+           [0.5 , 0.5 ]])
+    """
+    try:
+        return np.linalg.solve(matrices, right)
+    except np.linalg.LinAlgError:
+        singular = _singular(matrices)
+        solved = np.empty(right.shape)
+        solved[~singular] = np.linalg.solve(matrices[~singular], right[~singular])
+        solved[singular] = np.linalg.pinv(matrices[singular], hermitian=True) @ right[singular]
+        return solved
+
+
+def invert_each(matrices):
+    """Invert the matrices of many genes; NaN where one is singular.
+
+    Parameters
+    ----------
+    matrices : ndarray, shape (b, p, p)
+
+    Returns
+    -------
+    ndarray, shape (b, p, p)
+
+    Examples
+    --------
+    >>> invert_each(np.array([[[2.0, 0], [0, 4]], [[1, 1], [1, 1]]]))
+    array([[[0.5 , 0.  ],
+            [0.  , 0.25]],
+    <BLANKLINE>
+           [[ nan,  nan],
+            [ nan,  nan]]])
+    """
+    try:
+        return np.linalg.inv(matrices)
+    except np.linalg.LinAlgError:
+        inverse = np.full(matrices.shape, np.nan)
+        regular = ~_singular(matrices)
+        inverse[regular] = np.linalg.inv(matrices[regular])
+        return inverse
+
+
+def _singular(matrices):
+    """Tell which matrices cannot be inverted, as LAPACK judges it: by a pivot that is exactly zero."""
+    with np.errstate(invalid="ignore"):  # NaN is no zero
+        return np.linalg.slogdet(matrices)[0] == 0
