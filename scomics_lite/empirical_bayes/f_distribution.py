@@ -4,34 +4,10 @@ With infinite df2 it is that of chi2_df / df, which scipy's F does not know. Arr
 """
 
 import numpy as np
-from scipy.special import betainc, betaincinv, betaln, gammainc, gammaincc, gammainccinv, gammaincinv, gammaln, hyp2f1
+from scipy.special import betainc, betaincinv, betaln, gammainc, gammaincc, gammainccinv, gammaincinv, hyp2f1
 
 TINY = 1e-290  # probabilities below are too small for a float, or nearly
-
-
-def density(f, df, df2):
-    """Compute the density.
-
-    Parameters
-    ----------
-    f : array_like
-    df, df2 : array_like and float
-
-    Returns
-    -------
-    ndarray
-
-    Examples
-    --------
-    >>> density(1.0, 4, np.inf).round(4)  # of chi2_4 / 4
-    np.float64(0.5413)
-    """
-    half, half2 = df / 2, df2 / 2
-    if np.isinf(df2):
-        return np.exp(half * np.log(half) + (half - 1) * np.log(f) - half * f - gammaln(half))
-    ratio = df / df2
-    kernel = half * np.log(ratio) + (half - 1) * np.log(f) - (half + half2) * np.log1p(ratio * f)
-    return np.exp(kernel - betaln(half, half2))
+TINY_SHARE = 1e-16  # against 1
 
 
 def tails(f, df, df2):
@@ -107,6 +83,39 @@ def upper_quantile(upper, df, df2):
         return gammainccinv(half, upper) / half
     share = betaincinv(half2, half, upper)
     return (1 - share) / share * df2 / df
+
+
+def log_quantile(lower, df, df2):
+    """Find the logarithm of the value below which a probability, neither small nor near 1, lies, for any `df2`.
+
+    With few degrees of freedom df2 the value itself may be too large for a float: F lies where a beta variable y =
+    df2 / (df2 + df F) is so small that its distribution function is the power y^(df2/2) times a constant.
+
+    Parameters
+    ----------
+    lower : ndarray
+    df, df2 : float
+
+    Returns
+    -------
+    ndarray
+
+    Examples
+    --------
+    >>> log_quantile(np.array([0.05, 0.9]), 4, 8.0).round(3)
+    array([-1.799,  1.032])
+    >>> log_quantile(np.array([0.05, 0.9]), 4, 0.001).round(1)
+    array([  95.3, 4597.9])
+    """
+    half, half2 = df / 2, df2 / 2
+    if np.isinf(df2):
+        return np.log(gammaincinv(half, lower) / half)
+    share = betaincinv(half, half2, lower)  # of df F in df2 + df F; the smaller of share and rest has its digits
+    rest = betaincinv(half2, half, 1 - lower)
+    log_power = (np.log1p(-lower) + np.log(half2) + betaln(half2, half)) / half2
+    with np.errstate(divide="ignore"):
+        log_odds = np.where(share < 0.5, np.log(share) - np.log1p(-share), np.log1p(-rest) - np.log(rest))
+    return np.where(rest < TINY_SHARE, -log_power, log_odds) + np.log(df2 / df)
 
 
 def log_upper_tail(f, df, df2):

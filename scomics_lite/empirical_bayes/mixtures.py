@@ -30,7 +30,7 @@ FAMILIES = ("normal", "uniform", "half_uniform", "half_normal")
 REACH = 40.0  # so many spreads away a normal distribution has less than 1e-300 left
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mixture:
     """A prior: components of one family around one mode, and their weights.
 

@@ -17,6 +17,7 @@ NULL_WEIGHT = (
     10.0  # ashr's: the penalty counts nine more effects that are null, so that their share is rather too large
 )
 STEP = np.sqrt(2)  # between scales, ashr's
+FINEST = 1e-15  # scale, of the largest
 KEPT = 600_000_000  # bytes of likelihoods that are kept; beyond that, every pass computes them anew
 SAMPLE = 20_000  # effects that give the weights to start from
 PRIORS = ("null_biased", "uniform")
@@ -28,7 +29,8 @@ def default_scales(effects, errors, mode=0.0):
         smallest  min(s) / 10,  largest  2 sqrt(max((b - m)^2 - s^2)),  a factor sqrt(2) between neighbours
 
     counted from the largest: finer than the smallest scale no effect could tell, and wider than twice the largest true
-    effect none needs. If no estimate is larger than its error, the largest is 8 times the smallest.
+    effect none needs. If no estimate is larger than its error, the largest is 8 times the smallest. A scale is never
+    finer than 1e-15 of the largest, which is zero beside it (ashr has thousands of them for one error of 1e-300).
 
     Parameters
     ----------
@@ -50,6 +52,7 @@ def default_scales(effects, errors, mode=0.0):
     smallest = errors.min() / 10
     excess = ((np.abs(effects - mode) - errors) * (np.abs(effects - mode) + errors)).max()
     largest = 2 * np.sqrt(excess) if excess > 0 else 8 * smallest
+    smallest = max(smallest, FINEST * largest)
     steps = max(0, int(np.ceil(np.log(largest / smallest) / np.log(STEP))))
     return largest * STEP ** np.arange(-steps, 1.0)
 

@@ -29,11 +29,13 @@ from scomics_lite.validation import InputError, check_order, warn
 SMALLEST_VARIANCE = 1e-5  # of the median; a variance of zero has no logarithm
 SMALLEST_ROBUST = 1e-12  # the same where tails are cut off anyway
 TAILS = (0.05, 0.1)  # shares of log variances cut off below and above (Phipson et al. 2016)
+ROUNDING = 1e-24  # of the median: zero but for the rounding of the values
+FEW_ZEROS = 1e-4  # share of the genes: d0 falls by some percent; one in a thousand takes a quarter of it
 SPAN = 0.4  # share of the genes that the robust trend looks at around each
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(128)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SqueezedVariances:
     """Variances drawn towards a prior.
 
@@ -109,7 +111,7 @@ def squeeze_variances(variances, df, *, covariate=None, robust=False):
     Warns
     -----
     UserWarning
-        If more than half the variances are zero.
+        If more than one variance in ten thousand is zero.
 
     Examples
     --------
@@ -173,7 +175,18 @@ def _away_from_zero(variances):
         warn(
             "more than half of the variances are exactly zero: the prior, and what is drawn to it, is not to be trusted"
         )
+    _warn_of_zeros(variances, middle)
     return np.maximum(variances, SMALLEST_VARIANCE * (middle or 1.0))
+
+
+def _warn_of_zeros(variances, middle):
+    """Warn of variances that are zero, or would be but for rounding, where they are more than a few."""
+    zeros = np.count_nonzero(variances < ROUNDING * middle)
+    if zeros > FEW_ZEROS * len(variances):
+        warn(
+            f"{zeros:,} of {len(variances):,} variances are zero, as they are where replicates do not differ. They "
+            "count as very small and draw the prior down: leave out genes with hardly any counts before"
+        )
 
 
 def _log_bias(df):
@@ -234,6 +247,7 @@ def _robust_fit(s2, df, covariate):
     middle, genes = np.median(s2), len(s2)
     if middle == 0:
         raise InputError("more than half of the variances are zero: too many to tell outliers by. Use robust=False")
+    _warn_of_zeros(s2, middle)
     s2 = np.maximum(s2, SMALLEST_ROBUST * middle)
     plain_scale, plain_df = _plain_prior(s2, df, covariate)
     if max(TAILS) * genes < 1 or genes == 2:  # tails without a gene in them
@@ -296,15 +310,15 @@ def _matching_df(variance, df, least):
 def _cut_moments(df, prior_df):
     """Mean and variance of ln F, F on (d, d0) degrees of freedom, with `TAILS` moved to the quantiles.
 
-    By Gauss-Legendre quadrature over F / (1 + F) between the quantiles.
+    By Gauss-Legendre quadrature over the probability below, along which ln F is smooth for any d0; limma's, over
+    F / (1 + F), loses the upper tail for d0 below 0.5.
     """
-    ends = f_distribution.quantile(np.array([TAILS[0], 1 - TAILS[1]]), df, prior_df)
-    low, high = ends / (1 + ends)
-    share = low + (high - low) * (NODES + 1) / 2
-    f = share / (1 - share)
-    mass = (high - low) * WEIGHTS / 2 * f_distribution.density(f, df, prior_df) / (1 - share) ** 2
-    mean = mass @ np.log(f) + np.log(ends) @ TAILS
-    return mean, mass @ (np.log(f) - mean) ** 2 + (np.log(ends) - mean) ** 2 @ TAILS
+    middle = 1 - sum(TAILS)
+    lower = TAILS[0] + middle * (NODES + 1) / 2
+    log_f = f_distribution.log_quantile(np.concatenate([[TAILS[0], 1 - TAILS[1]], lower]), df, prior_df)
+    mass = np.concatenate([TAILS, middle * WEIGHTS / 2])
+    mean = mass @ log_f
+    return mean, mass @ (log_f - mean) ** 2
 
 
 def _gene_df(f, df, prior_df):

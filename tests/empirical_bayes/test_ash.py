@@ -314,6 +314,26 @@ def test_default_scales_end_where_ashrs_do():
     np.testing.assert_allclose(scales[1:] / scales[:-1], np.sqrt(2))
 
 
+def test_an_error_next_to_zero_needs_no_thousand_components():
+    rng = np.random.default_rng(1)
+    effects, errors = rng.normal(0, 1, 200), np.full(200, 0.2)
+    ordinary = default_scales(effects, errors)
+    counts = {}
+    for tiny in (1e-3, 1e-14, 1e-100, 1e-300, 5e-324):
+        errors[3] = tiny
+        scales = default_scales(effects, errors)
+        counts[tiny] = len(scales)
+        assert scales[-1] == pytest.approx(ordinary[-1], rel=0.01)
+        np.testing.assert_allclose(scales[1:] / scales[:-1], np.sqrt(2))
+    assert counts[1e-3] == 2 + np.ceil(2 * np.log2(scales[-1] / 1e-4)) - 1  # ashr's rule, from a tenth of the error on
+    assert counts[1e-14] == counts[1e-300] == counts[5e-324] <= 102
+    errors[3] = 1e-100
+    exact, usual = ash(effects, errors), ash(effects, np.full(200, 0.2))
+    others = np.arange(200) != 3
+    np.testing.assert_allclose(exact.posterior_mean[others], usual.posterior_mean[others], atol=0.02)
+    assert exact.posterior_mean[3] == pytest.approx(effects[3])
+
+
 def test_default_scales_where_no_effect_is_beyond_its_error():
     scales = default_scales(np.array([0.5, -0.2]), np.array([1.0, 0.5]))
     assert scales[-1] == pytest.approx(0.4)

@@ -174,13 +174,54 @@ def test_few_genes_are_not_cut_off():
 def test_zeros_are_moved_up_for_the_prior_only():
     _, s2 = simulated(300, 4)
     s2[:3] = 0
-    squeezed = squeeze_variances(s2, 4)
+    with pytest.warns(UserWarning, match="3 of 300 variances are zero"):
+        squeezed = squeeze_variances(s2, 4)
     moved = squeeze_variances(np.maximum(s2, 1e-5 * np.median(s2)), 4)
     assert squeezed.prior_df == pytest.approx(moved.prior_df)
     np.testing.assert_allclose(
         squeezed.posterior[:3], squeezed.prior_df * squeezed.prior / (4 + squeezed.prior_df), rtol=1e-12
     )
-    assert np.isfinite(squeeze_variances(s2, 4, robust=True).posterior).all()
+    with pytest.warns(UserWarning, match="3 of 300 variances are zero"):
+        assert np.isfinite(squeeze_variances(s2, 4, robust=True).posterior).all()
+
+
+@pytest.mark.parametrize("zero", [0.0, 1e-29])  # what rounding leaves of a variance of zero
+def test_zeros_that_move_the_prior_are_warned_of(zero):
+    # limma warns of any exact zero ("Zero sample variances detected"), and robustly of any below 1e-12 of the median.
+    _, s2 = simulated(20_000, 4)
+    plain = squeeze_variances(s2, 4).prior_df
+    some, many = s2.copy(), s2.copy()
+    some[:2], many[:6000] = zero, zero
+    assert squeeze_variances(some, 4).prior_df == pytest.approx(plain, rel=0.04)
+    with pytest.warns(UserWarning, match="6,000 of 20,000 variances are zero"):
+        drawn_down = squeeze_variances(many, 4).prior_df
+    assert drawn_down < plain / 5
+    with pytest.warns(UserWarning, match="6,000 of 20,000 variances are zero"):
+        squeeze_variances(many, 4, robust=True)
+    kept = many[many > 1e-20]
+    assert squeeze_variances(kept, 4).prior_df == pytest.approx(plain, rel=0.2)  # the way out that is named
+
+
+@pytest.mark.filterwarnings("ignore:.* variances are zero")  # half of them may be below 1e-24 of the median here
+@pytest.mark.parametrize("sd", [5, 15, 40, 200])
+@pytest.mark.parametrize("with_trend", [False, True])
+def test_variances_may_scatter_over_any_number_of_powers(sd, with_trend):
+    rng = np.random.default_rng(0)
+    s2, covariate = np.exp(rng.normal(0, sd, 500)), np.linspace(0, 1, 500) if with_trend else None
+    plain = squeeze_variances(s2, 4, covariate=covariate)
+    robust = squeeze_variances(s2, 4, covariate=covariate, robust=True)
+    for squeezed in (plain, robust):
+        assert np.isfinite(squeezed.posterior).all()
+        assert (np.asarray(squeezed.prior_df) > 0).all()
+    assert robust.prior_df.max() == pytest.approx(plain.prior_df, rel=1e-9)  # nothing is left to borrow
+    assert plain.prior_df < 0.5
+
+
+def test_results_are_equal_to_themselves_only():
+    squeezed = squeeze_variances([1.0, 2.0, 3.0], 4)
+    assert squeezed == squeezed
+    assert squeezed != squeeze_variances([1.0, 2.0, 3.0], 4)
+    assert len({squeezed, squeezed}) == 1
 
 
 def test_mostly_zeros():
@@ -233,7 +274,7 @@ def test_outliers_among_equal_variances(with_trend):
     assert robust.prior_df[:5].max() < 10
 
 
-@pytest.mark.parametrize(("df", "prior_df"), [(3, 5.0), (20, 2.5), (6, 4e4), (3, np.inf)])
+@pytest.mark.parametrize(("df", "prior_df"), [(3, 5.0), (20, 2.5), (4, 0.3), (6, 4e4), (3, np.inf)])
 def test_moments_of_a_cut_off_fisher_z_distribution(df, prior_df):
     law = stats.chi2(df, scale=1 / df) if np.isinf(prior_df) else stats.f(df, prior_df)
     p = np.linspace(0, 1, 400_001)[1:-1:2]
