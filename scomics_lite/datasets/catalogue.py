@@ -61,7 +61,8 @@ def load(name, *, standin=False, cache_dir=None, progress=True):
     """Load a data set.
 
     A real set is taken from the first of `cache_dir`, ``$SCOMICS_LITE_DATA`` and the user's cache that holds its files
-    intact, and downloaded into the first of them that can be written to where none does.
+    intact, and downloaded into the first of them that can be written to where none does. A file of yours that has the
+    name of one of the set's is never written over.
 
     Parameters
     ----------
@@ -89,7 +90,8 @@ def load(name, *, standin=False, cache_dir=None, progress=True):
     InputError
         There is no set of this name.
     DownloadError
-        A file is missing and cannot be downloaded: names it, its size, address and place, and what to use instead.
+        A file is missing and cannot be downloaded: names it, its size, address and place, and what to use instead. Or
+        another file lies in its place: names that, and the ways out.
 
     Examples
     --------

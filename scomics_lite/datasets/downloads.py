@@ -1,13 +1,15 @@
 """Fetch the files of real data sets once, check them always, and stay calm when there is no network.
 
-A file is looked for in a few folders, in order. Only a copy with the right sha256 is ever used; a damaged one is
-removed where that is allowed. What is missing is downloaded under a temporary name and moved into place when complete,
-so a killed or doubled download leaves nothing half-written behind the real name.
+A file is looked for in a few folders, in order. Only a copy with the right sha256 is ever used. What is missing is
+downloaded in a folder of its own and moved into place when complete, so a killed or doubled download leaves nothing
+half-written behind the real name. In the user's cache, which is the package's own, it may take the place of a damaged
+copy; anywhere else a file of that name may be the reader's, and stays.
 """
 
 import hashlib
 import logging
 import os
+import shutil
 import tempfile
 import threading
 import time
@@ -24,7 +26,8 @@ ADDRESS = "https://raw.githubusercontent.com/{repo}/{commit}/{path}"
 TIMEOUT = (4, 10)  # seconds to connect, seconds between two pieces: a stalled server is given up, a slow one is not
 PROBE_SECONDS = 6  # one probe a process decides "offline": name look-up alone can hang far longer than this
 RETRIES = 2  # after the first attempt
-STALE_SECONDS = 3600  # a temporary file this old belongs to a download that was killed
+STALE_SECONDS = 3600  # a folder in which nothing was written for so long belongs to a download that was killed
+UNFINISHED = ".scomics_lite-"  # how the folders of downloads under way are called
 
 log = logging.getLogger("scomics_lite")
 _unreachable = {}  # server -> why it could not be reached, "" where it could
@@ -47,7 +50,11 @@ class RemoteFile:
 def places(cache_dir=None):
     """List the folders to look in, first choice first: `cache_dir`, ``$SCOMICS_LITE_DATA``, the user's cache."""
     named = [cache_dir, os.environ.get("SCOMICS_LITE_DATA")]
-    return [Path(folder).expanduser() for folder in named if folder] + [Path(pooch.os_cache("scomics_lite"))]
+    return [Path(folder).expanduser() for folder in named if folder] + [_own_cache()]
+
+
+def _own_cache():
+    return Path(pooch.os_cache("scomics_lite"))
 
 
 def is_intact(path, remote):
@@ -84,30 +91,32 @@ def fetch(remotes, *, cache_dir=None, progress=True, ask_again=False, advice="")
     Raises
     ------
     DownloadError
-        Names each missing file, its size, address, sha256 and place.
+        Names each missing file, its size, address, sha256 and place; or the file that lies in its place.
     """
     folders = places(cache_dir)
     found = {remote: find(remote, folders) for remote in remotes}
-    _discard_damaged([remote for remote, path in found.items() if path != folders[0] / remote.file], folders)
+    _say_what_is_passed_over(found, folders)
     missing = [remote for remote, path in found.items() if path is None]
     if missing:
         found |= _download_all(missing, folders, progress, ask_again, advice)
     return list(found.values())
 
 
-def _discard_damaged(remotes, folders):
-    for path, remote in ((folder / remote.file, remote) for remote in remotes for folder in folders):
-        if path.is_file() and not is_intact(path, remote):
-            try:
-                path.unlink()
-                log.warning("removed a damaged copy: %s", path)
-            except OSError:
-                log.warning("passed over a damaged copy that cannot be removed: %s", path)
+def _say_what_is_passed_over(found, folders):
+    for remote, used in found.items():
+        for path in (folder / remote.file for folder in folders):
+            if path == used:
+                break
+            if path.is_file():
+                log.warning("passed over: %s is damaged, or another file of that name", path)
 
 
 def _download_all(missing, folders, progress, ask_again, advice):
     folder = _first_writable(folders, Path(missing[0].file).parent)
-    reason = _why_unreachable(missing[0].address, ask_again) if folder else "no cache folder can be written to"
+    reason = "no cache folder can be written to"
+    if folder:
+        _check_places_are_free(missing, folder, advice)
+        reason = _why_unreachable(missing[0].address, ask_again)
     if reason:
         raise DownloadError(_message(reason, missing, folder or folders[0], advice))
     try:
@@ -117,6 +126,20 @@ def _download_all(missing, folders, progress, ask_again, advice):
             _unreachable[_server(missing[0].address)] = str(error)
         left = [remote for remote in missing if find(remote, [folder]) is None]
         raise DownloadError(_message(str(error), left or missing, folder, advice)) from error
+
+
+def _check_places_are_free(missing, folder, advice):
+    """Refuse to write over what may be the reader's."""
+    if folder.resolve() == _own_cache().resolve():
+        return
+    for path, remote in ((folder / remote.file, remote) for remote in missing):
+        if os.path.lexists(path) and not is_intact(path, remote):
+            lines = [
+                f"{path} is in the way: it is not the file of the data set, and may be yours, so it was left as it is.",
+                f"Expected are {remote.size:,} bytes with sha256 {remote.sha256}.",
+                "Give it another name, or delete it if it is a damaged copy; or choose another folder: cache_dir=…",
+            ]
+            raise DownloadError("\n".join([*lines, *filter(None, [advice])]))
 
 
 def _first_writable(folders, subfolder):
@@ -129,27 +152,31 @@ def _first_writable(folders, subfolder):
 
 
 def _download(remote, folder, progress):
-    """Download one file into `folder`: pooch writes to a temporary file, checks the hash, then moves it."""
-    _sweep((folder / remote.file).parent)
-    store = pooch.create(
-        path=folder,
-        base_url="",
-        registry={remote.file: "sha256:" + remote.sha256},
-        urls={remote.file: remote.address},
-        retry_if_failed=RETRIES,
-    )
-    bar = tqdm(total=remote.size, unit="B", unit_scale=True, desc=remote.file, leave=False, disable=not progress)
-    with _quiet(pooch.get_logger()), bar:
-        get = pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT, chunk_size=2**16)
-        return Path(store.fetch(remote.file, downloader=get))
+    """Download one file, in a folder of its own where pooch checks the hash, and then move it to its place."""
+    place = folder / remote.file
+    _sweep(place.parent)
+    with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=place.parent, ignore_cleanup_errors=True) as own:
+        store = pooch.create(
+            path=own,
+            base_url="",
+            registry={place.name: "sha256:" + remote.sha256},
+            urls={place.name: remote.address},
+            retry_if_failed=RETRIES,
+        )
+        bar = tqdm(total=remote.size, unit="B", unit_scale=True, desc=remote.file, leave=False, disable=not progress)
+        with _quiet(pooch.get_logger()), bar:
+            get = pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT, chunk_size=2**16)
+            os.replace(store.fetch(place.name, downloader=get), place)
+    return place
 
 
 def _sweep(folder):
-    """Remove what killed downloads left under pooch's temporary names."""
-    for path in folder.glob("tmp????????"):
+    """Remove what killed downloads left."""
+    for unfinished in folder.glob(f"{UNFINISHED}*"):
         with suppress(OSError):
-            if time.time() - path.stat().st_mtime > STALE_SECONDS:
-                path.unlink()
+            written = max(path.stat().st_mtime for path in [unfinished, *unfinished.iterdir()])
+            if time.time() - written > STALE_SECONDS:
+                shutil.rmtree(unfinished)
 
 
 @contextmanager
@@ -188,7 +215,10 @@ def _probe(server):
             outcome.append(f"{server} cannot be reached ({type(error).__name__})")
 
     thread = threading.Thread(target=knock, daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # in a browser (Pyodide) there are none
+        return f"{server} cannot be asked where no thread can be started"
     thread.join(PROBE_SECONDS)
     return outcome[0] if outcome else f"{server} did not answer within {PROBE_SECONDS} seconds"
 

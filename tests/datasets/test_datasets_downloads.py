@@ -195,25 +195,124 @@ def test_downloads_go_to_the_first_place(online, tmp_path, monkeypatch):
     assert holds_exactly_the_files(tmp_path / "chosen")
 
 
-# --- bad copies, bad servers ------------------------------------------------------------------------------------------
+# --- damaged copies ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_cache(tmp_path):
+    """The user's cache, which is the package's own."""
+    return tmp_path / "user" / "scomics_lite"
 
 
 @pytest.mark.parametrize("damage", [b"", COUNTS.encode()[:1000], b"x" * len(COUNTS)])
-def test_a_damaged_copy_is_downloaded_again(online, tmp_path, damage):
-    cache = fill(tmp_path / "cache", pasilla_gene_counts=damage)
-    assert not datasets.available(cache_dir=cache).loc["pasilla", "cached"]
-    assert total(cache_dir=cache) == TOTAL
-    assert holds_exactly_the_files(cache)
+def test_a_damaged_copy_in_the_package_s_own_cache_is_downloaded_again(online, own_cache, damage):
+    fill(own_cache, pasilla_gene_counts=damage)
+    assert not datasets.available().loc["pasilla", "cached"]
+    assert total() == TOTAL
+    assert holds_exactly_the_files(own_cache)
     assert online.requests == ["pasilla_gene_counts.tsv"]
 
 
-def test_a_damaged_copy_does_not_hide_a_good_one_and_is_removed(offline, tmp_path, monkeypatch, caplog):
+@pytest.mark.parametrize("mood", ["error", "truncate", "corrupt"])
+def test_a_damaged_copy_stays_until_a_good_one_is_there(online, own_cache, mood, monkeypatch):
+    monkeypatch.setattr(downloads, "RETRIES", 0)
+    fill(own_cache, pasilla_gene_counts=b"half a file")
+    online.moods = [mood]
+    with pytest.raises(DownloadError):
+        total()
+    assert (own_cache / "pasilla" / "pasilla_gene_counts.tsv").read_bytes() == b"half a file"
+    assert total() == TOTAL
+    assert holds_exactly_the_files(own_cache)
+
+
+def test_a_damaged_copy_does_not_hide_a_good_one(offline, tmp_path, monkeypatch, caplog):
     bad = fill(tmp_path / "bad", pasilla_gene_counts=b"half a file")
     monkeypatch.setenv("SCOMICS_LITE_DATA", str(fill(tmp_path / "good")))
     assert total(cache_dir=bad) == TOTAL
-    assert [path.name for path in (bad / "pasilla").iterdir()] == ["pasilla_sample_annotation.csv"]
-    assert "removed a damaged copy" in caplog.text
+    assert caplog.messages == [
+        f"passed over: {bad / 'pasilla' / 'pasilla_gene_counts.tsv'} is damaged, or another file of that name"
+    ]
+    assert (bad / "pasilla" / "pasilla_gene_counts.tsv").read_bytes() == b"half a file"
     assert holds_exactly_the_files(tmp_path / "good")
+
+
+# --- files of the reader's --------------------------------------------------------------------------------------------
+
+MINE = b"my notes on pasilla"
+
+
+@pytest.fixture(params=["cache_dir", "environment"])
+def with_my_file(request, tmp_path, monkeypatch):
+    """A folder in which a file of the reader's has the name of one of the data set's, and how it is handed over."""
+    folder = tmp_path / "my folder"
+    (folder / "pasilla").mkdir(parents=True)
+    mine = folder / "pasilla" / "pasilla_gene_counts.tsv"
+    mine.write_bytes(MINE)
+    if request.param == "environment":
+        monkeypatch.setenv("SCOMICS_LITE_DATA", str(folder))
+    return mine, {"cache_dir": folder} if request.param == "cache_dir" else {}
+
+
+def test_a_file_of_the_reader_s_is_refused_by_name_and_stays(online, with_my_file):
+    mine, options = with_my_file
+    for function in (datasets.load, datasets.fetch):
+        with pytest.raises(DownloadError) as caught:
+            function("pasilla", progress=False, **options)
+        message = str(caught.value)
+        assert message.startswith(f"{mine} is in the way")
+        assert f"{len(FILES[mine.name]):,} bytes with sha256 {hashlib.sha256(FILES[mine.name]).hexdigest()}" in message
+        assert "another name" in message
+        assert "datasets.load('pasilla_simulated')" in message
+    assert mine.read_bytes() == MINE
+    assert online.requests == []
+
+
+@pytest.mark.parametrize("way_out", ["rename", "delete", "another folder"])
+def test_every_way_out_of_a_file_in_the_way_works(online, with_my_file, tmp_path, way_out):
+    mine, options = with_my_file
+    if way_out == "rename":
+        mine.rename(mine.with_name("notes.txt"))
+    elif way_out == "delete":
+        mine.unlink()
+    else:
+        options = {"cache_dir": tmp_path / "another"}
+    assert total(**options) == TOTAL
+    if way_out == "rename":
+        assert mine.with_name("notes.txt").read_bytes() == MINE
+    if way_out == "another folder":
+        assert mine.read_bytes() == MINE
+
+
+def test_a_file_in_the_way_is_said_where_the_stand_in_comes(online, with_my_file, caplog):
+    mine, options = with_my_file
+    assert datasets.load("pasilla", standin=True, **options).uns["dataset"]["kind"] == "simulated"
+    assert caplog.messages == [f"passed over: {mine} is damaged, or another file of that name"]
+    assert mine.read_bytes() == MINE
+
+
+def test_folders_and_dead_links_in_the_way_stay_too(online, tmp_path):
+    place = tmp_path / "cache" / "pasilla" / "pasilla_gene_counts.tsv"
+    place.mkdir(parents=True)
+    with pytest.raises(DownloadError, match="is in the way"):
+        total(cache_dir=tmp_path / "cache")
+    place.rmdir()
+    place.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(DownloadError, match="is in the way"):
+        total(cache_dir=tmp_path / "cache")
+    assert place.is_symlink()
+
+
+@pytest.mark.parametrize("name", ["tmp_a12.csv", "tmpresults1", ".scomics_lite"])
+def test_old_files_that_look_temporary_stay(online, tmp_path, name):
+    (tmp_path / "cache" / "pasilla").mkdir(parents=True)
+    mine = tmp_path / "cache" / "pasilla" / name
+    mine.write_bytes(MINE)
+    os.utime(mine, (0, 0))
+    assert total(cache_dir=tmp_path / "cache") == TOTAL
+    assert mine.read_bytes() == MINE
+
+
+# --- bad servers ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mood", ["error", "truncate", "corrupt"])
@@ -245,15 +344,19 @@ def test_a_killed_download_leaves_no_file_and_the_next_load_succeeds(online, tmp
     left = list((cache / "pasilla").iterdir())
     assert not set(FILES) & {path.name for path in left}
     online.go_on.set()
-    for path in left:  # what the killed process was writing to, old enough to belong to nobody
+    (unfinished,) = left
+    os.utime(unfinished, (0, 0))
+    assert total(cache_dir=cache) == TOTAL  # the file in it was written to just now: a download may be under way
+    assert unfinished.exists()
+    for path in [*unfinished.iterdir(), unfinished]:  # old enough to belong to nobody
         os.utime(path, (0, 0))
+    (cache / "pasilla" / "pasilla_gene_counts.tsv").unlink()
     assert total(cache_dir=cache) == TOTAL
     assert holds_exactly_the_files(cache)
 
 
-def test_two_processes_at_once_do_no_harm(online, tmp_path):
-    cache = fill(tmp_path / "cache", pasilla_gene_counts=b"damaged")
-    (cache / "pasilla" / "pasilla_sample_annotation.csv").unlink()
+def test_processes_at_once_do_no_harm(online, tmp_path):
+    cache = tmp_path / "cache"
     online.moods = ["slow", "slow", "truncate", "error"]
     children = [start_child(online, tmp_path, cache) for _ in range(3)]
     answers = [child.communicate(timeout=60) for child in children]
@@ -280,11 +383,11 @@ def test_offline_the_error_says_what_is_missing_and_what_to_do(offline, tmp_path
 
 
 def test_only_what_is_missing_is_named(offline, tmp_path):
-    cache = fill(tmp_path / "cache", pasilla_gene_counts=b"")
-    with pytest.raises(DownloadError) as caught:
+    cache = fill(tmp_path / "cache")
+    (cache / "pasilla" / "pasilla_gene_counts.tsv").unlink()
+    with pytest.raises(DownloadError, match=r"pasilla_gene_counts\.tsv") as caught:
         total(cache_dir=cache)
     assert "pasilla_sample_annotation" not in str(caught.value)
-    assert not (cache / "pasilla" / "pasilla_gene_counts.tsv").exists()
 
 
 def test_offline_the_stand_in_comes_when_asked_for(offline, tmp_path):
@@ -316,6 +419,30 @@ def test_a_network_that_swallows_everything_is_waited_for_once(tmp_path, monkeyp
             with pytest.raises(DownloadError, match="did not answer within"):
                 total(cache_dir=tmp_path)
             assert time.perf_counter() - start < longest
+
+
+NO_THREADS = """
+import threading
+def refuse(self):
+    raise RuntimeError("can't start new thread")
+threading.Thread.start = refuse
+from scomics_lite import datasets
+print(datasets.load("pasilla", standin=True, cache_dir="nowhere").uns["dataset"]["kind"])
+try:
+    datasets.load("pasilla", cache_dir="nowhere")
+except datasets.DownloadError as error:
+    print("cannot be asked where no thread can be started" in str(error))
+"""
+
+
+def test_where_threads_are_forbidden_the_stand_in_comes(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name != "SCOMICS_LITE_DATA"}
+    environment |= {"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    environment["PYTHONPATH"] = str(Path(datasets.__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", NO_THREADS], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["simulated", "True"], done.stderr
 
 
 def test_fetch_asks_again_where_load_remembers(online, tmp_path):
@@ -368,7 +495,7 @@ def test_a_read_only_cache_serves_what_it_has_and_the_next_place_takes_the_rest(
     drop_rights()
     assert total() == TOTAL
     assert (cache / "pasilla" / "pasilla_gene_counts.tsv").read_bytes() == b"damaged"
-    assert "cannot be removed" in caplog.text
+    assert "passed over" in caplog.text
     assert [path.name for path in (folder / "user" / "pasilla").iterdir()] == ["pasilla_gene_counts.tsv"]
     assert total() == TOTAL
     assert online.requests == ["pasilla_gene_counts.tsv"]
