@@ -14,7 +14,7 @@ array([0., 0., 1.])
 True
 """
 
-from scomics_lite.design.contrasts import compared_samples, contrast
+from scomics_lite.design.contrasts import contrast
 from scomics_lite.design.diagnosis import Alias, DesignReport, check_design, diagnose, match_design
 from scomics_lite.design.factors import Design
 from scomics_lite.design.matrix import check_column, design_matrix, group_mean
@@ -27,7 +27,6 @@ __all__ = [
     "check_column",
     "check_design",
     "column_rank",
-    "compared_samples",
     "contrast",
     "design_matrix",
     "diagnose",

@@ -70,63 +70,6 @@ def contrast(design, spec):
     return vector + 0.0  # no minus zeros
 
 
-def compared_samples(design, spec):
-    """Find the samples that a contrast compares: without a count in any of these, a gene says nothing about it.
-
-    For two levels of a factor, in whatever form they are asked for, these are the samples that have them. For other
-    contrasts c they are the samples with a weight in the least-squares estimate of c'beta, X (X'X)^-1 c. Neither
-    depends on which level is the reference, nor on how the same groups are written as columns.
-
-    Parameters
-    ----------
-    design : DataFrame or array_like, shape (n, p)
-        Of full rank.
-    spec : tuple, str, dict, Series or array_like
-        As for `contrast`.
-
-    Returns
-    -------
-    ndarray of bool, shape (n,)
-
-    Examples
-    --------
-    >>> from scomics_lite.design import design_matrix
-    >>> obs = pd.DataFrame({"dose": list("aabbcc"), "age": [31.0, 45, 28, 60, 52, 39]})
-    >>> design = design_matrix(obs, "~ age + dose")
-    >>> compared_samples(design, "dose[c] - dose[b]")
-    array([False, False,  True,  True,  True,  True])
-    >>> compared_samples(design_matrix(obs, "~ 0 + dose"), [1, 0, -1])
-    array([ True,  True, False, False,  True,  True])
-    """
-    design = as_design(design)
-    c = contrast(design, spec)
-    pair = _two_levels(design, spec, c)
-    if pair is not None:
-        factor, levels = pair
-        return design.factor(factor).astype(str).isin(levels).to_numpy()
-    lengths = np.linalg.norm(design, axis=0)
-    q, r = np.linalg.qr(design.to_numpy(float) / lengths)
-    weights = np.abs(q @ np.linalg.solve(r.T, c / lengths))
-    return weights > 1e-8 * weights.max()
-
-
-def _two_levels(design, spec, c):
-    """Name the factor and the two levels that a contrast compares, or None."""
-    if isinstance(spec, tuple | list) and any(isinstance(part, str) for part in spec):
-        factor, *levels = map(str, spec)
-        return None if design.factors.empty or design.factor(factor).isna().any() else (factor, levels)
-    used = [(name, weight) for name, weight in zip(design, c, strict=True) if weight]
-    if len(used) > 2 or (len(used) == 2 and used[0][1] != -used[1][1]):
-        return None
-    for factor, labels in design.factors.items():
-        by_column = {f"{factor}[{level}]": str(level) for level in labels.cat.categories}
-        levels = [by_column.get(name) for name, _ in used]
-        levels += [design.reference(factor)] * (2 - len(levels))
-        if None not in levels and not labels.isna().any():
-            return factor, levels
-    return None
-
-
 # --- forms of a contrast ----------------------------------------------------------------------------------------------
 
 

@@ -202,6 +202,9 @@ class _Selection:
     def __getitem__(self, key):
         return self._design._part(self._indexer[key])
 
+    def __getattr__(self, name):  # pandas asks its indexers for more than users do
+        return getattr(self._indexer, name)
+
     def __setitem__(self, key, value):
         self._design._refuse()
 

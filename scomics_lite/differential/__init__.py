@@ -1,13 +1,18 @@
 """From counts to a table of genes: what differs between samples.
 
-Chapters 3 and 4. Read `pipeline` first: `test` runs the whole way, by one of the four methods in `routes`. `summing`
-comes before where there are many cells of each sample: `pseudobulk`.
+Chapters 3 and 4. Read `pipeline` first: `test` runs the whole way from counts to a table, `fit` stops at the
+regressions and gives a `study` that answers contrast after contrast. `routes` holds the methods, `settings` what can be
+asked for, `shrinking` the columns that shrinkage adds. `summing` comes before where there are many cells of each
+sample: `pseudobulk`.
 """
 
-from scomics_lite.differential.pipeline import test
+from scomics_lite.differential.pipeline import fit, test
+from scomics_lite.differential.study import Study
 from scomics_lite.differential.summing import pseudobulk
 
 __all__ = [
+    "Study",
+    "fit",
     "pseudobulk",
     "test",
 ]

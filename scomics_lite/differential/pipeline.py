@@ -1,7 +1,6 @@
-"""From counts to a table of genes: what differs between samples.
+"""From counts to a table of genes, in one call: `test`, and `fit` for more questions than one.
 
-`test` runs the whole way, by one of four methods (`scomics_lite.differential.routes`); each step is a function of its
-own and takes plain arrays:
+Each step is a function of its own and takes plain arrays:
 
                    wald, lrt                                ql and voom
     genes          all                                      `filtering.filter_by_expression`
@@ -19,33 +18,75 @@ own and takes plain arrays:
 
 # ruff: noqa: PT028 (`test` tests genes; pytest never sees it)
 
-from contextlib import contextmanager
+from dataclasses import dataclass
 
 import anndata
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from scomics_lite import glm
+from scomics_lite import __version__
 from scomics_lite.blocks import client_map
-from scomics_lite.design import check_design, design_matrix
-from scomics_lite.design import contrast as contrast_vector
-from scomics_lite.differential.routes import METHODS, Task
-from scomics_lite.empirical_bayes import ash
-from scomics_lite.glm import one_coefficient
+from scomics_lite.design import Design, check_design, design_matrix, diagnose, match_design
+from scomics_lite.differential.routes import ROUTES, Task
+from scomics_lite.differential.settings import Question, check_method
+from scomics_lite.differential.study import Study, ask, steps
 from scomics_lite.validation import (
+    Counts,
     InputError,
     check_counts,
+    check_order,
     check_size_factors,
-    check_threshold,
-    did_you_mean,
     is_number,
     once,
+    warn,
 )
 
-SHRINKAGES = ("ash", "cauchy")
-STEPS = 6
-SHRUNKEN = ["shrunken", "shrunkenSE", "lfsr", "svalue"]
+STEPS = 5  # of a fit
+DEFAULTS = {"trend": "parametric", "min_mean": 0.5, "cooks": True}  # of settings that only DESeq2's methods have
+FEW_COUNTS = 50_000  # of a sample: more zeros than counts below that, in so many samples, and these are cells
+MANY_SAMPLES = 50
+
+
+def fit(
+    adata,
+    design,
+    *,
+    method="wald",
+    obs=None,
+    size_factors=None,
+    layer=None,
+    trend="parametric",
+    min_mean=0.5,
+    cooks=True,
+    filter_genes=True,
+    robust=False,
+    client=None,
+    progress=True,
+):
+    """Fit every gene once, to ask for contrast after contrast.
+
+    Parameters
+    ----------
+    adata, design, method, obs, size_factors, layer, trend, min_mean, cooks, filter_genes, robust, client, progress
+        As for `test`.
+
+    Returns
+    -------
+    Study
+        ``study.test(contrast)`` gives a table, ``study.tests({name: contrast})`` several; ``study.fit`` and
+        ``study.dispersions`` are what they rest on.
+
+    Examples
+    --------
+    >>> from scomics_lite import simulate
+    >>> adata = simulate.bulk_counts(list("AAABBBCCC"), 500, log2_fold_change=2, library_sizes=1e6, rng=1)
+    >>> study = fit(adata, "~ condition", method="ql", progress=False)
+    >>> study.test(("condition", "C", "B"))["status"].value_counts().to_dict()
+    {'tested': 483, 'filtered': 17}
+    """
+    settings = {"trend": trend, "min_mean": min_mean, "cooks": cooks, "filter_genes": filter_genes, "robust": robust}
+    with once(), steps(STEPS, progress) as step:
+        return _prepare(adata, design, method, obs, size_factors, layer, settings, client, progress).fit(step)
 
 
 def test(
@@ -63,17 +104,25 @@ def test(
     shrink=None,
     client=None,
     progress=True,
+    obs=None,
+    alternative="greater_abs",
+    trend="parametric",
+    prior_scale=None,
+    min_mean=0.5,
+    cooks=True,
+    filter_genes=True,
+    key_added=None,
 ):
     """Test every gene for a difference between samples.
 
     Samples are what was randomised or drawn (people, animals, dishes). Cells of one sample are not independent of each
-    other: sum them by `pseudobulk` first.
+    other: sum them by `pseudobulk` first. For several questions to the same counts, `fit` once and ask its `Study`.
 
     Parameters
     ----------
     adata : AnnData, shape (n, g)
-        Raw counts, samples in rows. With a table for `design`, anything that
-        `scomics_lite.validation.check_counts` reads.
+        Raw counts, samples in rows; or anything else that `scomics_lite.validation.check_counts` reads, with a table
+        for `design` or the samples' columns in `obs`.
     design : str or DataFrame, shape (n, p)
         A formula over the columns of ``adata.obs``, such as ``"~ batch + condition"``, or the columns themselves.
     contrast : tuple, str, dict or array_like, shape (p,)
@@ -86,14 +135,16 @@ def test(
         moderated t-test of log counts with weights, the fastest.
     reduced : str or sequence of str, optional
         For ``"lrt"`` and ``"ql"``: the smaller model, a formula or the names of the columns it keeps.
-    size_factors : array_like, shape (n,), optional
+    size_factors : array_like, shape (n,), or DataFrame, shape (n, g), optional
         When not given, the median of ratios for ``"wald"`` and ``"lrt"``, and for ``"ql"`` and ``"voom"`` TMM of the
         genes that they keep. Sparse counts, and shifts of most genes at once, need another method of
-        `scomics_lite.normalization.size_factors`.
+        `scomics_lite.normalization.size_factors`. A table has a factor for every count, for ``"wald"`` and ``"lrt"``:
+        `scomics_lite.normalization.length_factors` makes one of transcript lengths.
     layer : str, optional
         Layer of an AnnData that holds the counts.
     lfc_threshold : float
-        Test for fold changes larger than this, in log2, either way. Not for ``"lrt"``, nor with `reduced`.
+        Test for fold changes larger than this, in log2. Not for ``"lrt"``, nor with `reduced`. The false sign rates of
+        `shrink` are then those of changes that are not larger, or have the other sign.
     alpha : float
         False discovery rate that the independent filtering of ``"wald"`` and ``"lrt"`` is best for; use
         ``padj < alpha``.
@@ -114,7 +165,28 @@ def test(
         from some 1e8 counts: 20,000 genes of 100 samples take some seconds without. See
         `scomics_lite.blocks.client_map`. ``"voom"`` has no need of it.
     progress : bool
-        Whether to show which step is running.
+        Whether to show which step is running, where the output is a terminal or a notebook.
+    obs : DataFrame, n rows, optional
+        Where the counts are a table of their own: what is known of the samples, one row each. With the samples' names
+        for an index the rows may stand in any order.
+    alternative : str
+        For ``"wald"``: what is claimed, ``"greater_abs"``, ``"less_abs"``, ``"greater"`` or ``"less"``; see
+        `scomics_lite.glm.wald_test`.
+    trend : str
+        For ``"wald"`` and ``"lrt"``: ``"parametric"``, ``"local"`` or ``"mean"``, how dispersions depend on the mean;
+        see `scomics_lite.dispersion.estimate`. For fewer than some twenty genes ``"mean"``.
+    prior_scale : float, optional
+        For ``shrink="cauchy"``: the prior takes half of all changes to be smaller, in log2. Learned when not given.
+    min_mean : float
+        For ``"wald"`` and ``"lrt"``: the smallest mean inside the iterations of `scomics_lite.glm.fit`.
+    cooks : bool
+        For ``"wald"`` and ``"lrt"``: whether outlying counts are replaced or flagged.
+    filter_genes : bool
+        Whether genes with few counts are left out: of the adjustment by ``"wald"`` and ``"lrt"`` (independent
+        filtering), of everything by ``"ql"`` and ``"voom"``. Without, ``padj`` is adjusted over all genes with a count.
+    key_added : str, optional
+        Put the table's columns into ``adata.var`` too, named ``key_added_padj`` and so on, and what they are into
+        ``adata.uns[key_added]``.
 
     Returns
     -------
@@ -122,17 +194,23 @@ def test(
         Indexed by gene, all genes: ``baseMean``, ``log2FoldChange``, ``lfcSE``, ``stat``, ``pvalue``, ``padj``, and
         ``status``: ``"tested"``; ``"filtered"``, too few counts to be found: not adjusted (``padj`` is NaN), and by
         ``"ql"`` and ``"voom"`` not looked at (all but ``baseMean`` is NaN); ``"outlier"``, a count beyond Cook's
-        cut-off and too few replicates to replace it (``pvalue`` is NaN too; with two replicates or one nobody can tell
-        which count is the outlier, and the gene is tested); ``"all zero"`` and ``"not converged"`` (all but
-        ``baseMean`` is NaN). ``"ql"`` and ``"voom"`` have ``df`` too, the degrees of freedom of the gene's variance.
-        With `shrink`: ``shrunken``, the posterior mean (of ``"cauchy"`` the peak) in log2; ``shrunkenSE``, the
-        posterior standard deviation; ``lfsr``, the probability that the sign is wrong; ``svalue``, the mean lfsr of all
-        genes with one as small.
+        cut-off and too few replicates to replace it (``pvalue`` is NaN too, and with `shrink` all that it adds; with
+        two replicates or one nobody can tell which count is the outlier, and the gene is tested); ``"all zero"`` and
+        ``"not converged"`` (all but ``baseMean`` is NaN). ``"ql"`` and ``"voom"`` have ``df`` too, the degrees of
+        freedom of the gene's variance. With `shrink`: ``shrunken``, the posterior mean (of ``"cauchy"`` the peak) in
+        log2; ``shrunkenSE``, the posterior standard deviation; ``lfsr``, the probability that the sign is wrong;
+        ``svalue``, the mean lfsr of all genes with one as small. ``attrs`` say how the table was made: version,
+        method, design, contrast, size factors, settings.
 
     Raises
     ------
     InputError
         For counts, designs and contrasts that cannot be used; the message says why.
+
+    Warns
+    -----
+    UserWarning
+        If the rows look like single cells.
 
     Examples
     --------
@@ -145,126 +223,137 @@ def test(
     >>> int(found.sum()), int((found & adata.var["changed"]).sum())  # of 50 that changed
     (53, 49)
     """
-    _check_settings(method, reduced, lfc_threshold, alpha, robust, shrink)
-    with once(), _steps(STEPS + (shrink is not None), progress) as step:
+    settings = {"trend": trend, "min_mean": min_mean, "cooks": cooks, "filter_genes": filter_genes, "robust": robust}
+    asked = contrast, reduced, Question(lfc_threshold, alternative, alpha, shrink, prior_scale)
+    with once(), steps(STEPS + asked[-1].steps, progress) as step:
+        plan = _prepare(adata, design, method, obs, size_factors, layer, settings, client, progress, asked)
+        return plan.fit(step).answer(*asked, key_added, step)
+
+
+test.__test__ = False  # where it is imported by name, pytest would take it for a test
+
+
+# --- what is asked, checked before any work ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """Counts, design and settings, checked."""
+
+    counts: Counts
+    design: Design
+    method: str
+    size_factors: np.ndarray | pd.DataFrame | None
+    settings: dict
+    source: object
+    obs: pd.DataFrame | None
+    client: object
+    progress: bool
+
+    def fit(self, step):
+        """Fit, saying which step begins, and give the `Study`."""
         step("design")
-        counts = check_counts(adata, layer=layer)
-        full = _full_design(adata, design)
-        c = contrast_vector(full, contrast)
-        if shrink == "cauchy":
-            one_coefficient(full, c)  # or nothing need be fitted
-        small = None if reduced is None else _reduced_design(adata, full, reduced)
-        s = None if size_factors is None else check_size_factors(size_factors, counts.samples)
-        over = map if client is None else client_map(client)
-        task = Task(counts, full, c, small, s, lfc_threshold, alpha, robust, over, step)
-        table, fit = METHODS[method](task)
-        if shrink is not None:
-            step("shrinkage")
-            table = table.join(_shrink_estimates(table) if shrink == "ash" else _shrink_coefficient(fit, task, table))
-        return table
+        over = map if self.client is None else client_map(self.client)
+        task = Task(self.counts, self.design, self.size_factors, map=over, step=step, **self.settings)
+        route = ROUTES[self.method].begin(task)
+        return Study(self.method, self.design, self._said(route), route, self.source, self.obs, self.progress)
+
+    def _said(self, route):
+        """Tell how the fit was made, as plain text and numbers."""
+        design = self.design.formula or [str(name) for name in self.design]
+        own = {name: value for name, value in self.settings.items() if name != "robust" or value}
+        said = {"scomics_lite": __version__, "method": self.method, "design": design, **own}
+        s = np.asarray(route.size_factors)
+        said["size_factors"] = s.tolist() if s.ndim == 1 else "a table"
+        said["size_factors_by"] = "given" if self.size_factors is not None else DEFAULT_FACTORS[self.method]
+        return said
 
 
-@contextmanager
-def _steps(number, progress):
-    """Give a function that names the step which begins."""
-    with tqdm(total=number, bar_format="{desc} ({n} of {total})", leave=False, disable=not progress) as bar:
-
-        def step(name):
-            bar.set_description_str(name, refresh=False)
-            bar.update()
-            bar.refresh()
-
-        yield step
+DEFAULT_FACTORS = {"wald": "median_of_ratios", "lrt": "median_of_ratios", "ql": "tmm", "voom": "tmm"}
 
 
-# --- shrinkage --------------------------------------------------------------------------------------------------------
+def _prepare(adata, design, method, obs, size_factors, layer, settings, client, progress, asked=None):
+    """Check everything that can be checked before the work begins; `asked` is the first question, if there is one."""
+    own = {name: settings[name] for name, value in DEFAULTS.items() if settings[name] != value}
+    check_method(method, settings["robust"], own)
+    for name in ("cooks", "filter_genes", "robust"):
+        if not isinstance(settings[name], bool | np.bool_):
+            raise InputError(f"{name} is True or False; got {settings[name]!r}")
+    if not (is_number(settings["min_mean"]) and settings["min_mean"] >= 0):
+        raise InputError(f"min_mean is a number of counts, 0 or more; got {settings['min_mean']!r}")
+    if asked is not None:
+        asked[2].check(method, asked[1])
+    _check_rows(adata, design, obs)
+    counts = check_counts(adata, layer=layer)
+    obs = _obs(adata, obs, counts.samples)
+    full = _full_design(obs, design, adata, asked)
+    full = match_design(full, counts.samples) if isinstance(design, str) or not isinstance(full, Design) else full
+    if asked is not None:
+        ask(method, full, obs, *asked)
+    s = None if size_factors is None else check_size_factors(size_factors, counts.samples)
+    _warn_of_cells(counts, obs)
+    return _Plan(counts, full, method, s, settings, adata, obs, client, progress)
 
 
-def _shrink_estimates(table):
-    """Shrink fold changes by their standard errors: normal ones, or t where the variances' degrees of freedom count."""
-    effects, errors = table["log2FoldChange"].to_numpy(), table["lfcSE"].to_numpy()
-    shrunken = pd.DataFrame(np.nan, index=table.index, columns=SHRUNKEN)
-    known = np.isfinite(effects) & (errors > 0)
-    df = table.loc[known, "df"].to_numpy() if "df" in table else None
-    result = ash(effects[known], errors[known], df=df)
-    shrunken.loc[known] = np.column_stack([result.posterior_mean, result.posterior_sd, result.lfsr, result.svalue])
-    return shrunken
+def _check_rows(adata, design, obs):
+    """Stop a table that lies on its side before its cells are looked at."""
+    shape = getattr(adata, "shape", ())
+    table = obs if isinstance(design, str) else design
+    if len(shape) == 2 and isinstance(table, pd.DataFrame) and len(table) == shape[1] != shape[0]:
+        raise InputError(
+            f"the counts have {shape[0]:,} rows and {shape[1]:,} columns, and there are {len(table):,} samples. Rows "
+            "are samples here, columns genes: transpose, counts.T"
+        )
 
 
-def _shrink_coefficient(fit, task, table):
-    """Shrink the coefficient by its likelihood in every gene."""
-    found = glm.cauchy_shrinkage(fit, task.contrast, map=task.map)[["log2FoldChange", "lfcSE", "lfsr", "svalue"]]
-    return found.set_axis(SHRUNKEN, axis=1).where(table["lfcSE"] > 0)
+def _obs(adata, obs, samples):
+    """Give what is known of the samples, in their order, or None."""
+    if isinstance(adata, anndata.AnnData):
+        if obs is not None:
+            raise InputError("an AnnData has its own obs: put the columns there, adata.obs, and leave obs out")
+        return adata.obs
+    if obs is None:
+        return None
+    if not isinstance(obs, pd.DataFrame):
+        raise InputError(f"obs is a DataFrame with a row for each sample; got {type(obs).__name__}")
+    if len(obs) != len(samples):
+        raise InputError(f"obs has {len(obs):,} rows for {len(samples):,} samples: one row for each sample")
+    if isinstance(samples, pd.RangeIndex) or isinstance(obs.index, pd.RangeIndex):
+        return obs.set_axis(samples)
+    if obs.index.is_unique and obs.index.isin(samples).all():
+        return obs.loc[samples]
+    check_order(obs, samples, "obs")
+    return obs
 
 
-# --- designs ----------------------------------------------------------------------------------------------------------
-
-
-def _full_design(adata, design):
+def _full_design(obs, design, adata, asked):
     """Build or check the design: it must have an answer, and something to measure variation by."""
-    if isinstance(design, str):
-        obs = _obs(adata)
-        return check_design(design_matrix(obs, design), obs)
-    texts = [
-        name
-        for name, kind in getattr(design, "dtypes", pd.Series(dtype=object)).items()
-        if not pd.api.types.is_numeric_dtype(kind)
-    ]
-    if texts:
+    if not isinstance(design, str):
+        return check_design(design)
+    if obs is None:
         raise InputError(
-            f"column {texts[0]!r} of the design holds no numbers; give a formula over adata.obs, such as "
-            f"'~ {texts[0]}', or the columns of scomics_lite.design.design_matrix"
+            f"a formula needs the samples' columns: an AnnData's obs, or obs=…; got {type(adata).__name__} and no obs"
         )
-    return check_design(design)
-
-
-def _reduced_design(adata, full, reduced):
-    """Build the smaller design from a formula, or from columns of the full one."""
-    if isinstance(reduced, str):
-        return design_matrix(_obs(adata), reduced)
-    if not np.iterable(reduced):
-        raise InputError(f"reduced is a formula, or the names of the columns it keeps; got {reduced!r}")
-    names = [str(name) for name in reduced]
-    for name in names:
-        if name not in full:
-            raise InputError(f"reduced keeps column {name!r}, which the design has not; {did_you_mean(name, full)}")
-    if not names:
-        raise InputError("reduced keeps no column; the smallest model has an intercept: reduced='~ 1'")
-    return full[names]
-
-
-def _obs(adata):
-    if not isinstance(adata, anndata.AnnData):
-        raise InputError(f"a formula needs the columns of an AnnData's obs; got {type(adata).__name__} and no obs")
-    return adata.obs
-
-
-# --- checking ---------------------------------------------------------------------------------------------------------
-
-
-def _check_settings(method, reduced, lfc_threshold, alpha, robust, shrink):
-    if method not in METHODS:
-        raise InputError(f"there is no method {method!r}; {did_you_mean(method, METHODS)}")
-    if shrink is not None and shrink not in SHRINKAGES:
-        raise InputError(f"there is no shrinkage {shrink!r}; {did_you_mean(shrink, SHRINKAGES)}")
-    check_threshold(lfc_threshold)
-    if not (is_number(alpha) and 0 < alpha < 1):
-        raise InputError(f"alpha is a false discovery rate between 0 and 1; got {alpha!r}")
-    if method == "lrt" and reduced is None:
-        raise InputError("method='lrt' compares with a smaller model: reduced='~ …'; method='wald' takes none")
-    if method in ("wald", "voom") and reduced is not None:
-        raise InputError(f"method={method!r} takes no smaller model; reduced='~ …' goes with method='lrt' or 'ql'")
-    if reduced is not None and lfc_threshold > 0:
+    full = design_matrix(obs, design)
+    report = diagnose(full, obs)
+    if asked is not None and report.aliases and report.estimable(asked[0]):
+        names = [alias.column for alias in report.aliases]
         raise InputError(
-            "a comparison with a smaller model tests models, not sizes: lfc_threshold goes with method='wald', 'ql' or "
-            "'voom', without reduced"
+            f"{report.problems[0]}. This contrast is estimable all the same, without the columns that add nothing: "
+            f"design_matrix(obs, {design!r}).drop(columns={names}) in place of the formula"
         )
-    if robust and method in ("wald", "lrt"):
-        raise InputError(
-            f"method={method!r} looks for outlying counts in any case; robust=True goes with method='ql' or 'voom'"
-        )
-    if shrink == "cauchy" and method in ("ql", "voom"):
-        raise InputError(
-            f"shrink='cauchy' needs the likelihood of the counts, and method={method!r} has a variance of its own for "
-            "every gene: shrink='ash', or method='wald'"
+    return check_design(full, obs)
+
+
+def _warn_of_cells(counts, obs):
+    """Warn where samples look like cells: many, with few counts each and mostly zeros, and no sums of cells."""
+    n, sizes = len(counts.samples), counts.library_sizes
+    if n < MANY_SAMPLES or np.median(sizes) >= FEW_COUNTS or (obs is not None and "n_cells" in obs):
+        return
+    seen = counts.positive_samples()
+    if seen.sum() < (seen > 0).sum() * n / 2:
+        warn(
+            f"these {n:,} rows look like single cells: {np.median(sizes):,.0f} counts in the middle one, and mostly "
+            "zeros. Cells of one person are not independent samples, and p-values come out far too small: sum them "
+            "first, scomics_lite.differential.pseudobulk(adata, 'the column that says whose cell it is')"
         )

@@ -1,6 +1,7 @@
-"""The methods behind `scomics_lite.differential.test`: each takes a checked question and gives the table of all genes.
+"""The ways from counts to a table: each method fits once, and answers contrast after contrast from its fit.
 
-`by_likelihood` goes DESeq2's way (Wald and likelihood ratio tests), `by_quasi_likelihood` edgeR's, `by_voom` limma's.
+`Likelihood` goes DESeq2's way (Wald and likelihood ratio tests), `QuasiLikelihood` edgeR's, `Voom` limma's. A route has
+``begin(task)``, which fits, and ``table(contrast, reduced, question)``, which tests all genes.
 """
 
 from collections.abc import Callable
@@ -11,23 +12,24 @@ import pandas as pd
 
 from scomics_lite import dispersion, glm, linear_models, normalization, quasi_likelihood
 from scomics_lite.filtering import filter_by_expression
+from scomics_lite.multiple_testing import adjust, independent_filtering
 from scomics_lite.validation import Counts, CountsError
 
 FEWEST_TO_REPLACE = 7  # replicates, DESeq2's; see scomics_lite.glm.outliers
 NUMBERS = ["log2FoldChange", "lfcSE", "stat", "pvalue"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Task:
-    """What is asked, checked; `map` and `step` as in `scomics_lite.differential`."""
+    """What is to be fitted, checked. `map` applies work to blocks of genes, `step` says which step begins."""
 
     counts: Counts
     design: pd.DataFrame
-    contrast: np.ndarray
-    reduced: pd.DataFrame | None
-    size_factors: np.ndarray | None
-    lfc_threshold: float
-    alpha: float
+    size_factors: np.ndarray | pd.DataFrame | None
+    trend: str
+    min_mean: float
+    cooks: bool
+    filter_genes: bool
     robust: bool
     map: Callable
     step: Callable
@@ -36,27 +38,73 @@ class Task:
 # --- Wald and likelihood ratio: DESeq2's way --------------------------------------------------------------------------
 
 
-def by_likelihood(task):
-    """Give the table and the fit that it rests on."""
-    task.step("size factors")
-    s = _median_of_ratios(task.counts) if task.size_factors is None else task.size_factors
-    task.step("dispersions")
-    dispersions = dispersion.estimate(task.counts, task.design, s, map=task.map)
-    task.step("regression")
-    fit = glm.fit(task.counts, task.design, s, dispersions.final, map=task.map)
-    task.step("outliers")
-    outlier = glm.flag_outliers(fit, max_replicates=FEWEST_TO_REPLACE - 1)
-    refit = _refit_replaced(fit, dispersions, task.map)
-    task.step("test")
-    table, converged = _test(refit, task)
-    emptied = (refit.status == "all zero") & (fit.status != "all zero")
-    return _adjust(_settle(table, refit.status, converged, emptied, outlier), task.alpha), refit
+@dataclass(frozen=True, eq=False)
+class Likelihood:
+    """Regressions of all genes with known dispersions, and which genes have outlying counts."""
+
+    task: Task
+    size_factors: np.ndarray | pd.DataFrame
+    dispersions: dispersion.Dispersions
+    fit: glm.GlmFit
+    outlier: np.ndarray  # (g,)
+    emptied: np.ndarray  # (g,): their last counts were replaced
+
+    @classmethod
+    def begin(cls, task):
+        """Fit."""
+        task.step("size factors")
+        s = _median_of_ratios(task.counts) if task.size_factors is None else task.size_factors
+        task.step("dispersions")
+        dispersions = dispersion.estimate(task.counts, task.design, s, trend=task.trend, map=task.map)
+        task.step("regression")
+        settings = {"min_mean": task.min_mean, "map": task.map}
+        fit = glm.fit(task.counts, task.design, s, dispersions.final, **settings)
+        task.step("outliers")
+        if not task.cooks:
+            none = np.zeros(len(fit.genes), dtype=bool)
+            return cls(task, s, dispersions, fit, none, none)
+        outlier = glm.flag_outliers(fit, max_replicates=FEWEST_TO_REPLACE - 1)
+        refit = _refit_replaced(fit, dispersions, settings)
+        emptied = (refit.status == "all zero") & (fit.status != "all zero")
+        return cls(task, s, dispersions, refit, outlier, emptied)
+
+    def table(self, contrast, reduced, question):
+        """Test all genes."""
+        threshold = {"lfc_threshold": question.lfc_threshold, "alternative": question.alternative}
+        table = glm.wald_test(self.fit, contrast, **threshold)
+        converged = self.fit.converged
+        if reduced is not None:
+            settings = {"min_mean": self.task.min_mean, "map": self.task.map}
+            small = glm.fit(self.fit.counts, reduced, self.size_factors, self.fit.dispersions, **settings)
+            ratio = glm.likelihood_ratio_test(self.fit, small)
+            table, converged = table.assign(stat=ratio["stat"], pvalue=ratio["pvalue"]), converged & small.converged
+        return self._adjust(self._settle(table, converged), question.alpha)
+
+    def _settle(self, table, converged):
+        """Say what became of every gene, and take out numbers that mean nothing."""
+        table.loc[~converged, NUMBERS] = np.nan
+        # Genes that lost their last counts to replacement: no difference, as in DESeq2.
+        table.loc[self.emptied, NUMBERS] = [0.0, 0.0, 0.0, 1.0]
+        table.loc[self.outlier, "pvalue"] = np.nan
+        kinds = [self.fit.status == "all zero", ~converged, self.outlier]
+        status = np.select(kinds, ["all zero", "not converged", "outlier"], "tested")
+        return table.assign(status=np.where(self.emptied, "tested", status))
+
+    def _adjust(self, table, alpha):
+        """Filter, if that is wanted, and adjust."""
+        pvalues = table["pvalue"].to_numpy()
+        if self.task.filter_genes:
+            padj = independent_filtering(pvalues, table["baseMean"].to_numpy(), alpha=alpha).padj
+        else:
+            padj = adjust(pvalues)
+        filtered = np.isfinite(pvalues) & np.isnan(padj)
+        return table.assign(padj=padj, status=table["status"].mask(filtered, "filtered"))
 
 
 def _median_of_ratios(counts):
     """Give the median of ratios, or say what is left to do where there is none."""
     try:
-        return normalization.size_factors(counts.matrix)
+        return np.asarray(normalization.size_factors(counts))
     except CountsError:
         raise CountsError(
             "no gene is counted in all samples, so the median of ratios has nothing to go by. Sum cells by pseudobulk "
@@ -65,15 +113,16 @@ def _median_of_ratios(counts):
         ) from None
 
 
-def _refit_replaced(fit, dispersions, over):
+def _refit_replaced(fit, dispersions, settings):
     """Replace outliers among many replicates; the genes concerned get dispersions by the same trend and a new fit."""
     counts = glm.replace_outliers(fit, min_replicates=FEWEST_TO_REPLACE)
     genes = np.flatnonzero(np.asarray((counts.matrix != fit.counts.matrix).sum(axis=0)))
     if not genes.size:
         return fit
     some = Counts(counts.matrix[:, genes], counts.samples, counts.genes[genes])
-    again = dispersion.estimate(some, fit.design, fit.size_factors, trend=dispersions, map=over)
-    refit = glm.fit(some, fit.design, fit.size_factors, again.final, map=over)
+    s = fit.size_factors
+    again = dispersion.estimate(some, fit.design, s, trend=dispersions, map=settings["map"])
+    refit = glm.fit(some, fit.design, s, again.final, **settings)
     merged = {}
     for name in ("dispersions", "coefficients", "log_likelihood", "iterations", "status"):
         merged[name] = getattr(fit, name).copy()
@@ -81,66 +130,84 @@ def _refit_replaced(fit, dispersions, over):
     return replace(fit, counts=counts, **merged)
 
 
-def _test(fit, task):
-    """Give the table of tests and which genes' fits it can rest on."""
-    table = glm.wald_test(fit, task.contrast, lfc_threshold=task.lfc_threshold)
-    if task.reduced is None:
-        return table, fit.converged
-    small_fit = glm.fit(fit.counts, task.reduced, fit.size_factors, fit.dispersions, map=task.map)
-    ratio = glm.likelihood_ratio_test(fit, small_fit)
-    return table.assign(stat=ratio["stat"], pvalue=ratio["pvalue"]), fit.converged & small_fit.converged
-
-
-def _settle(table, fit_status, converged, emptied, outlier):
-    """Say what became of every gene, and take out numbers that mean nothing."""
-    table.loc[~converged, NUMBERS] = np.nan
-    # Genes that lost their last counts to replacement: no difference, as in DESeq2.
-    table.loc[emptied, NUMBERS] = [0.0, 0.0, 0.0, 1.0]
-    table.loc[outlier, "pvalue"] = np.nan
-    kinds = [fit_status == "all zero", ~converged, outlier]
-    status = np.select(kinds, ["all zero", "not converged", "outlier"], "tested")
-    return table.assign(status=np.where(emptied, "tested", status))
-
-
-def _adjust(table, alpha):
-    """Filter and adjust."""
-    table["padj"] = glm.independent_filtering(table["pvalue"], table["baseMean"], alpha=alpha).padj
-    table.loc[table["pvalue"].notna() & table["padj"].isna(), "status"] = "filtered"
-    return table
-
-
 # --- quasi-likelihood and voom: edgeR's and limma's ways --------------------------------------------------------------
 
 
-def by_quasi_likelihood(task):
-    """Give the table of all genes; no fit of theirs can be shrunk by a likelihood."""
-    kept, some, s = _filtered(task)
-    task.step("dispersions")
-    dispersions = dispersion.edger_dispersions(some, task.design, s, map=task.map)
-    task.step("regression")
-    fit = quasi_likelihood.fit(some, task.design, s, dispersions, robust=task.robust, map=task.map)
-    task.step("test")
-    settings = {"reduced": task.reduced, "lfc_threshold": task.lfc_threshold, "map": task.map}
-    return _all_genes(quasi_likelihood.test(fit, task.contrast, **settings), kept, s, task.counts), None
+@dataclass(frozen=True, eq=False)
+class _OfKeptGenes:
+    """What both have in common: genes with counts enough, and TMM of these."""
+
+    task: Task
+    size_factors: np.ndarray
+    kept: np.ndarray  # (g,)
+    fit: quasi_likelihood.QlFit | linear_models.LinearFit
+    dispersions: dispersion.EdgerDispersions | None
+
+    @classmethod
+    def begin(cls, task):
+        """Fit."""
+        task.step("genes")
+        kept, some = _kept_genes(task)
+        task.step("size factors")
+        s = task.size_factors
+        if s is None:
+            s = np.asarray(normalization.size_factors(some, "tmm"))
+        return cls(task, s, kept, *cls._fit(task, some, s))
+
+    def _all_genes(self, table):
+        """Give every gene its row, with its mean and what became of it."""
+        counts, s = self.task.counts, self.size_factors
+        base_mean = counts.matrix.T @ (1 / np.asarray(s)) / len(s)
+        columns = [*NUMBERS[:3], "df", "pvalue", "padj"]
+        table = table[columns].reindex(counts.genes)
+        table.insert(0, "baseMean", base_mean)
+        lost = table["pvalue"].isna()
+        table.loc[lost, columns] = np.nan
+        return table.assign(status=np.select([base_mean == 0, ~self.kept, lost], UNTESTED, "tested"))
 
 
-def by_voom(task):
-    """Give the table of all genes; no fit of theirs can be shrunk by a likelihood."""
-    kept, some, s = _filtered(task)
-    task.step("weights")
-    weighted = linear_models.voom(some, task.design, s)
-    task.step("regression")
-    fit = linear_models.fit(weighted.values, task.design, weighted.weights)
-    task.step("test")
-    table = linear_models.moderated_t_test(fit, task.contrast, lfc_threshold=task.lfc_threshold, robust=task.robust)
-    return _all_genes(table.set_axis(some.genes), kept, s, task.counts), None
+UNTESTED = ["all zero", "filtered", "not converged"]
 
 
-def _filtered(task):
-    """Give the genes with counts enough (g,), their counts, and size factors: TMM of these genes if none is given."""
-    task.step("genes")
+class QuasiLikelihood(_OfKeptGenes):
+    """Negative binomial regressions with a quasi-dispersion for each gene."""
+
+    @staticmethod
+    def _fit(task, some, s):
+        task.step("dispersions")
+        dispersions = dispersion.edger_dispersions(some, task.design, s, map=task.map)
+        task.step("regression")
+        fit = quasi_likelihood.fit(some, task.design, s, dispersions, robust=task.robust, map=task.map)
+        return fit, dispersions
+
+    def table(self, contrast, reduced, question):
+        """Test all genes."""
+        settings = {"reduced": reduced, "lfc_threshold": question.lfc_threshold, "map": self.task.map}
+        return self._all_genes(quasi_likelihood.test(self.fit, contrast, **settings))
+
+
+class Voom(_OfKeptGenes):
+    """Weighted least squares of log counts."""
+
+    @staticmethod
+    def _fit(task, some, s):
+        task.step("weights")
+        weighted = linear_models.voom(some, task.design, s)
+        task.step("regression")
+        return linear_models.fit(weighted.values, task.design, weighted.weights), None
+
+    def table(self, contrast, reduced, question):
+        """Test all genes."""
+        settings = {"lfc_threshold": question.lfc_threshold, "robust": self.task.robust}
+        return self._all_genes(linear_models.moderated_t_test(self.fit, contrast, **settings))
+
+
+def _kept_genes(task):
+    """Tell which genes have counts enough (g,), and give their counts."""
     counts = task.counts
-    kept = filter_by_expression(counts, task.design)
+    kept = counts.positive_samples() > 0
+    if task.filter_genes:
+        kept = np.asarray(filter_by_expression(counts, task.design))
     if kept.sum() < 2:
         raise CountsError(
             f"{kept.sum()} of {len(kept):,} genes have some 10 counts in as many samples as the smallest group has; "
@@ -153,19 +220,7 @@ def _filtered(task):
             f"sample {counts.samples[empty[0]]!r} has no count in the {kept.sum():,} genes that enough samples have: "
             "leave it out, or see what went wrong with it"
         )
-    task.step("size factors")
-    s = normalization.size_factors(some.matrix, "tmm") if task.size_factors is None else task.size_factors
-    return kept, some, s
+    return kept, some
 
 
-def _all_genes(table, kept, s, counts):
-    """Give every gene its row, with its mean and what became of it."""
-    base_mean = counts.matrix.T @ (1 / s) / len(s)
-    columns = [*NUMBERS[:3], "df", "pvalue", "padj"]
-    table = table[columns].reindex(counts.genes)
-    table.insert(0, "baseMean", base_mean)
-    kinds = [base_mean == 0, ~kept, table["pvalue"].isna()]
-    return table.assign(status=np.select(kinds, ["all zero", "filtered", "not converged"], "tested"))
-
-
-METHODS = {"wald": by_likelihood, "lrt": by_likelihood, "ql": by_quasi_likelihood, "voom": by_voom}
+ROUTES = {"wald": Likelihood, "lrt": Likelihood, "ql": QuasiLikelihood, "voom": Voom}

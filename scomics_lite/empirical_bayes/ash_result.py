@@ -11,7 +11,7 @@ from scipy.optimize import elementwise
 
 from scomics_lite.empirical_bayes.mixtures import Mixture, Posteriors
 from scomics_lite.empirical_bayes.unimodal_prior import cut, part_of
-from scomics_lite.validation import InputError, did_you_mean, is_number
+from scomics_lite.validation import InputError, check_threshold, did_you_mean, is_number
 
 NO_INFORMATION = 1e100  # a standard error, as a multiple of the largest scale
 
@@ -117,6 +117,29 @@ class AshResult:
             ends[0, here] = _quantile(prior, x[part], *problem) * unit[part]
             ends[1, here] = -_quantile(prior.mirrored(), -x[part], *problem) * unit[part]
         return pd.DataFrame({"lower": ends[0], "upper": ends[1]}, index=self.names)
+
+    def false_sign_or_small(self, threshold):
+        """Give the probability that an effect is not beyond a threshold in the likelier direction.
+
+        With T the threshold, min(P(beta <= T), P(beta >= -T)): the local false sign rate where T is 0.
+
+        Parameters
+        ----------
+        threshold : float
+            T, on the scale of the effects, 0 or more.
+
+        Returns
+        -------
+        ndarray, shape (g,)
+        """
+        check_threshold(threshold)
+        rows, x, errors, df, unit = self._problem()
+        prior, rates = self.mixture.used(), np.full(len(self.effects), np.nan)
+        for part in cut(len(rows), len(prior.weights)):
+            posterior, limit = Posteriors(prior, x[part], errors[part], part_of(df, part)), threshold / unit[part]
+            beyond = np.maximum(posterior.above(limit), posterior.below(-limit))
+            rates[rows[part]] = np.clip(1 - beyond, 0, 1)
+        return rates
 
     def posterior_density(self, gene, at):
         """Take the posterior density of one effect.

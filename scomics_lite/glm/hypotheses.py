@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from scomics_lite.design import column_rank, compared_samples
+from scomics_lite.blocks import gene_blocks
+from scomics_lite.design import column_rank
 from scomics_lite.design import contrast as contrast_vector
+from scomics_lite.glm.empty_groups import in_mixed_contrast, leaves_sign_open, mixes_factors
 from scomics_lite.multiple_testing import adjust
-from scomics_lite.validation import Counts, InputError, check_threshold, did_you_mean
+from scomics_lite.validation import InputError, check_threshold, did_you_mean
 
 ALTERNATIVES = ("greater_abs", "less_abs", "greater", "less")
 
@@ -27,8 +29,8 @@ def wald_test(fit, contrast, *, lfc_threshold=0.0, alternative="greater_abs"):
         greater        b > T      stat = max((b - T) / s, 0)               p = 1 - Phi((b - T) / s)
         less           b < -T     stat = min((b + T) / s, 0)               p = Phi((b + T) / s)
 
-    A gene without a count in the samples that the contrast compares says nothing about it: 0, with p = 1, as in DESeq2.
-    `scomics_lite.design.compared_samples` says which samples these are.
+    A gene without a count in the groups that the contrast compares says nothing about it: 0, with p = 1, as in DESeq2,
+    whichever level is the reference; see `scomics_lite.glm.empty_groups`.
 
     Parameters
     ----------
@@ -46,7 +48,7 @@ def wald_test(fit, contrast, *, lfc_threshold=0.0, alternative="greater_abs"):
     -------
     DataFrame
         Indexed by gene: ``baseMean`` (mean of counts over size factors), ``log2FoldChange``, ``lfcSE``, ``stat``,
-        ``pvalue``, ``padj`` (Benjamini and Hochberg 1995). NaN where there is no fit.
+        ``pvalue``, ``padj`` (Benjamini and Hochberg 1995). NaN where there is no fit, or one that did not converge.
 
     Examples
     --------
@@ -60,9 +62,11 @@ def wald_test(fit, contrast, *, lfc_threshold=0.0, alternative="greater_abs"):
     """
     c = contrast_vector(fit.design, contrast)
     _check_claim(lfc_threshold, alternative)
-    estimate = fit.coefficients @ c / np.log(2)
-    error = np.sqrt(fit.contrast_variance(c)) / np.log(2)
-    empty = _without_counts(fit, contrast)
+    estimate, error = (
+        np.where(fit.converged, values, np.nan) / np.log(2)
+        for values in (fit.coefficients @ c, np.sqrt(fit.contrast_variance(c)))
+    )
+    empty = _without_information(fit, c)
     estimate[empty] = 0.0
     stat, pvalue = _claim(estimate, error, lfc_threshold, alternative)
     stat[empty], pvalue[empty] = 0.0, 1.0
@@ -70,26 +74,30 @@ def wald_test(fit, contrast, *, lfc_threshold=0.0, alternative="greater_abs"):
     return pd.DataFrame({"baseMean": fit.base_mean, **table}, index=fit.genes)
 
 
-def likelihood_ratio_test(full, reduced):
+def likelihood_ratio_test(full, reduced, *, map=map):
     """Test whether the columns that only the full design has are needed, by twice the difference of log likelihoods.
 
     stat = 2 (l_full - l_reduced) is compared with the chi-squared distribution, with as many degrees of freedom as the
     full design has dimensions more. Both fits need the same counts, size factors and dispersions.
 
-    Fits in which means below `min_mean` were held up during the iterations stop short of their maximum, so that for
-    genes with few counts `stat` can fall below zero (p is 1 then), as DESeq2's does; ``min_mean=0`` in both fits avoids
-    it. With only an intercept left, DESeq2 puts the mean of the normalized counts in place of the reduced fit; here it
-    is a fit like any other.
+    Both l are the highest there are. Fits in which means below `min_mean` were held up during the iterations, as
+    DESeq2's are, stop short of them: these genes climb on (`GlmFit.highest_log_likelihood`). DESeq2 compares where its
+    fits stopped, so that its `stat` can be far too low for genes with a mean of some counts and less, even below zero.
+    With only an intercept left, it puts the mean of the normalized counts in place of the reduced fit; here it is a fit
+    like any other.
 
     Parameters
     ----------
     full, reduced : GlmFit
         From `scomics_lite.glm.fit`.
+    map : callable
+        What applies the work to blocks of genes; see `scomics_lite.blocks`.
 
     Returns
     -------
     DataFrame
-        Indexed by gene: ``baseMean``, ``stat``, ``df``, ``pvalue``, ``padj`` (Benjamini and Hochberg 1995).
+        Indexed by gene: ``baseMean``, ``stat``, ``df``, ``pvalue``, ``padj`` (Benjamini and Hochberg 1995). NaN where
+        one of the fits is missing or did not converge.
 
     Examples
     --------
@@ -103,7 +111,7 @@ def likelihood_ratio_test(full, reduced):
     1   0.313   1   0.576
     """
     df = _extra_dimensions(full, reduced)
-    stat = 2 * (full.log_likelihood - reduced.log_likelihood)
+    stat = 2 * (full.highest_log_likelihood(map=map) - reduced.highest_log_likelihood(map=map))
     pvalue = stats.chi2.sf(stat, df)
     table = {"baseMean": full.base_mean, "stat": stat, "df": df, "pvalue": pvalue, "padj": adjust(pvalue)}
     return pd.DataFrame(table, index=full.genes)
@@ -132,11 +140,13 @@ def _check_claim(threshold, alternative):
         raise InputError("alternative 'less_abs' claims |log2 fold change| < lfc_threshold: give one above 0")
 
 
-def _without_counts(fit, contrast):
-    """Which fitted genes have no count in any sample that the contrast compares, shape (g,)."""
-    compared = compared_samples(fit.design, contrast)
-    counted = Counts(fit.counts.matrix[compared], fit.counts.samples[compared], fit.genes).positive_samples()
-    return (counted == 0) & np.isfinite(fit.log_likelihood)
+def _without_information(fit, c):
+    """Which fitted genes have no count in the groups that the contrast compares, shape (g,)."""
+    x, parts = fit.design.to_numpy(float), []
+    rule = in_mixed_contrast if mixes_factors(x, c) else leaves_sign_open
+    for _, y in gene_blocks(fit.counts.matrix, np.arange(len(fit.genes)), len(c)):
+        parts.append(rule(x, c, y > 0))
+    return np.concatenate(parts) & np.isfinite(fit.log_likelihood)
 
 
 def _extra_dimensions(full, reduced):

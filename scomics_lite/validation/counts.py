@@ -87,7 +87,7 @@ class Counts:
         return np.count_nonzero(self.matrix, axis=0)
 
 
-def check_counts(counts, *, layer=None, min_samples=2):
+def check_counts(counts, *, layer=None, min_samples=2, allow_empty=False):
     """Check raw counts and return them with their names.
 
     Parameters
@@ -98,6 +98,8 @@ def check_counts(counts, *, layer=None, min_samples=2):
         The layer of an AnnData that holds the counts; its ``X`` when not given.
     min_samples : int
         Fewest samples the caller can work with.
+    allow_empty : bool
+        Whether samples (cells) without a single count may pass, as where they are summed.
 
     Returns
     -------
@@ -128,7 +130,8 @@ they lost the library sizes: go back to the raw counts
     _check_names(checked, counts)
     _check_values(checked, counts, layer)
     _check_number(checked, min_samples)
-    _check_totals(checked)
+    if not allow_empty:
+        _check_totals(checked)
     _check_intruders(checked, counts)
     return checked
 

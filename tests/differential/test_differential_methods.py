@@ -129,7 +129,8 @@ def test_bundled_sets_give_few_false_discoveries(method, name, formula, contrast
 
 
 @both
-def test_progress_names_the_steps(small, method, capsys):
+def test_progress_names_the_steps(small, method, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     differential.test(small, "~ condition", AB, method=method, shrink="ash")
     shown = capsys.readouterr().err
     variation = {"ql": "dispersions", "voom": "weights"}[method]

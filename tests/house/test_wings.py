@@ -69,7 +69,7 @@ def circle(graph):
 def test_the_parts_of_these_tests_find_what_they_look_for():
     assert circle({"a": {"b"}, "b": {"c"}, "c": set()}) is None
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
-    assert "glm" in imported("differential.pipeline")
+    assert "glm" in imported("differential.routes")
     assert {"glm", "dispersion", "validation"} <= set(FACES)
 
 
