@@ -38,7 +38,7 @@ PRIOR_COUNT = 2  # added to the counts of a typical library for average log2 CPM
 LARGEST_PRIOR = 1e6  # in units of a gene: tagwise is then trended
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class EdgerDispersions:
     """Dispersions by edgeR's method.
 
@@ -67,6 +67,11 @@ class EdgerDispersions:
             f"EdgerDispersions of {len(self.genes):,} genes: common {self.common:.3g}, "
             f"trended {low:.3g} to {high:.3g}, prior degrees of freedom {self.prior_df:.3g}"
         )
+
+    @property
+    def final(self):
+        """What `scomics_lite.glm.fit` takes: ``tagwise``, as edgeR's ``glmFit`` does (``glmQLFit``: ``trended``)."""
+        return self.tagwise
 
 
 def edger_dispersions(counts, design, size_factors, *, prior_df=None, layer=None, map=map):

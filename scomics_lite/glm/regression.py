@@ -12,12 +12,13 @@ import pandas as pd
 from scomics_lite import negative_binomial
 from scomics_lite.blocks import Columns, gene_blocks, map_blocks
 from scomics_lite.design import match_design
-from scomics_lite.glm.irls import Model, solve
+from scomics_lite.glm.irls import Model, newton, solve
 from scomics_lite.glm.precision import Precision
 from scomics_lite.validation import Counts, InputError, check_counts, check_order, check_size_factors, is_number, warn
 
 SMALLEST_SPREAD = 0.1  # of a covariate: e^3 for one standard deviation is then a coefficient of 30, see irls
 RIDGE = 1e-6 / np.log(2) ** 2  # DESeq2's 1e-6 for coefficients in log2
+MOST_STEPS = 1000  # of Newton's method on the way to the highest likelihood, where that has no finite coefficients
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -119,6 +120,33 @@ class GlmFit:
         c = np.asarray(contrast, dtype=float)
         return np.concatenate([block.precision.of_contrast(c) for block in self.blocks()])
 
+    def highest_log_likelihood(self, *, map=map):
+        """Compute the log likelihoods at their maxima, shape (g,); the coefficients stay where they are.
+
+        A fit whose means were held up at `min_mean`, or pulled by a larger ridge than the default, stops short of the
+        maximum. Its gene climbs there by Newton's method, without either.
+
+        Parameters
+        ----------
+        map : callable
+            As for `fit`.
+
+        Returns
+        -------
+        ndarray, shape (g,)
+            NaN where there is no fit, or no maximum was found.
+        """
+        short = np.full(len(self.genes), self.ridge > RIDGE)
+        if self.min_mean > 0:
+            short |= np.concatenate([(block.mean < self.min_mean).any(axis=0) for block in self.blocks()])
+        genes = np.flatnonzero(self.converged & short)
+        heights = np.where(self.converged, self.log_likelihood, np.nan)
+        x = self.design.to_numpy(float)
+        work, given = partial(_highest_of_block, x), (self.dispersions, Columns(self.size_factors))
+        for block, found in map_blocks(work, self.counts.matrix, genes, *given, p=x.shape[1], map=map):
+            heights[block] = found
+        return heights
+
     def blocks(self):
         """Yield `FitBlock` after `FitBlock`: what has a value for every count need not be held for all genes."""
         x, size_factors = self.design.to_numpy(float), Columns(self.size_factors)
@@ -188,8 +216,9 @@ def fit(
         Columns that do not add up to each other; see `scomics_lite.design`.
     size_factors : array_like, shape (n,)
         s, positive; see `scomics_lite.normalization.size_factors`.
-    dispersions : array_like, shape (g,) or ()
-        phi, not negative; 0 is the Poisson distribution. A gene with NaN is left out.
+    dispersions : Dispersions, EdgerDispersions or array_like, shape (g,) or ()
+        What `scomics_lite.dispersion.estimate` or `edger_dispersions` give, of which ``final`` is taken; or the numbers
+        phi themselves, not negative; 0 is the Poisson distribution. A gene with NaN is left out.
     ridge : float
         Diagonal of R, on the scale of natural logarithms. The default is DESeq2's 1e-6 for log2.
     min_mean : float
@@ -248,6 +277,13 @@ def _fit_block(x, ridge, min_mean, tolerance, max_iterations, y, phi, s):
     return beta.T, log_likelihood, iterations, status
 
 
+def _highest_of_block(x, y, phi, s):
+    """Find the highest log likelihoods of b genes, shape (b,)."""
+    model = Model.of(x, s, 0.0, 0.0)
+    beta, found = newton(model, y, phi, MOST_STEPS)
+    return np.where(found, negative_binomial.log_likelihood(y, model.mean(beta), phi).sum(axis=0), np.nan)
+
+
 # --- checking ---------------------------------------------------------------------------------------------------------
 
 
@@ -266,6 +302,9 @@ def _warn_of_large_coefficients(design):
 
 
 def _check_dispersions(dispersions, genes):
+    """Give the numbers (g,) of an array, or of estimates: an object with ``genes`` and ``final`` dispersions."""
+    if not isinstance(dispersions, pd.Series | pd.DataFrame) and hasattr(dispersions, "final"):
+        dispersions = pd.Series(dispersions.final, dispersions.genes)
     check_order(dispersions, genes, "dispersions")
     dispersions = np.asarray(dispersions, dtype=float)
     if dispersions.ndim == 0:

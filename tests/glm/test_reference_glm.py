@@ -9,6 +9,8 @@ more differs by design and is held to that:
 - genes that DESeq2 refits by L-BFGS-B (5 of 12,359 on pasilla, none on airway and pickrell) stop within 3e-4 of the
   maximum there; ours is the maximum, and never has the lower penalised likelihood. DESeq2 keeps the likelihood,
   leverages and means of the abandoned iterations for these genes: 3 of its likelihood ratios are off by up to 0.22.
+- genes with fitted means below 0.5, which the iterations hold up at 0.5: our likelihood ratios compare the highest
+  likelihoods, DESeq2's the likelihoods where the iterations stopped, which lie up to 15 below.
 - for a reduced design of only an intercept, DESeq2 takes the mean of the normalized counts instead of a fit. Ours has
   the higher likelihood; with the mean put in, the table comes out.
 - for likelihood ratios DESeq2 measures Cook's distances from the means of the dispersions' step (of groups, at least
@@ -133,13 +135,38 @@ def test_likelihood_ratios(name):
     theirs = table(name, "deseq2_lrt_nofilt").loc[ours.index]
     same = reweighted(full) & reweighted(small)
     assert (~same).sum() <= 10
-    assert_columns(ours, theirs, ["baseMean", "stat", "pvalue"], same, 1e-8)
-    assert np.nanmax(np.abs(ours["stat"] - theirs["stat"])) < 0.25
+    above = ~(held_up(full) | held_up(small))
+    assert_columns(ours, theirs, ["baseMean"], same, 1e-8)
+    assert_columns(ours, theirs, ["stat", "pvalue"], same & above, 1e-8)
+    assert np.nanmax(np.abs(ours["stat"] - theirs["stat"])[above]) < 0.25
     filtered = glm.independent_filtering(ours["pvalue"], ours["baseMean"])
     file = "deseq2_lrt_default"
     assert filtered.theta == pytest.approx(numbers(name, f"{file}_meta")["filterTheta"], rel=1e-10)
     if name == "pasilla":
-        np.testing.assert_allclose(filtered.padj, table(name, file).loc[ours.index, "padj"], rtol=1e-8)
+        assert ((filtered.padj < 0.1) == (table(name, file).loc[ours.index, "padj"] < 0.1)).all()
+
+
+@pytest.mark.parametrize("name", BULK)
+def test_likelihood_ratios_that_are_not_deseq2_s_are_nearer_to_the_exact_ones(name):
+    """Where means below 0.5 were held up, DESeq2's fits stop short of the maximum; 2,494 genes of pasilla."""
+    full = replaced(name) if name == "pickrell" else fitted(name)
+    small = reduced(full)
+    ours = glm.likelihood_ratio_test(full, small)["stat"].to_numpy()
+    theirs = table(name, "deseq2_lrt_nofilt").loc[full.genes, "stat"].to_numpy()
+    arguments = full.size_factors, full.dispersions
+    plain = {"ridge": 0, "min_mean": 0, "tolerance": 0}
+    highest = [glm.fit(full.counts, x, *arguments, **plain).log_likelihood for x in (full.design, small.design)]
+    exact = 2 * (highest[0] - highest[1])
+    np.testing.assert_allclose(ours, exact, rtol=0, atol=5e-6)
+    moved = (held_up(full) | held_up(small)) & np.isfinite(theirs)
+    assert moved.sum() > 2_000
+    assert (np.abs(ours - exact) <= np.abs(theirs - exact) + 5e-6)[moved].all()
+    assert np.abs(theirs - exact)[moved].max() > 1
+
+
+def held_up(fit):
+    """Tell which genes have a fitted mean below the floor inside the iterations."""
+    return (fit.mean < fit.min_mean).any(axis=0)
 
 
 def replaced_otherwise():
