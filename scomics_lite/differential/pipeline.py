@@ -28,7 +28,7 @@ from scomics_lite import __version__
 from scomics_lite.blocks import client_map
 from scomics_lite.design import Design, check_design, design_matrix, diagnose, match_design
 from scomics_lite.differential.routes import ROUTES, Task
-from scomics_lite.differential.settings import Question, check_method
+from scomics_lite.differential.settings import Question, check_settings
 from scomics_lite.differential.study import Study, ask, steps
 from scomics_lite.validation import (
     Counts,
@@ -36,13 +36,11 @@ from scomics_lite.validation import (
     check_counts,
     check_order,
     check_size_factors,
-    is_number,
     once,
     warn,
 )
 
 STEPS = 5  # of a fit
-DEFAULTS = {"trend": "parametric", "min_mean": 0.5, "cooks": True}  # of settings that only DESeq2's methods have
 FEW_COUNTS = 50_000  # of a sample: more zeros than counts below that, in so many samples, and these are cells
 MANY_SAMPLES = 50
 
@@ -274,20 +272,13 @@ DEFAULT_FACTORS = {"wald": "median_of_ratios", "lrt": "median_of_ratios", "ql": 
 
 def _prepare(adata, design, method, obs, size_factors, layer, settings, client, progress, asked=None):
     """Check everything that can be checked before the work begins; `asked` is the first question, if there is one."""
-    own = {name: settings[name] for name, value in DEFAULTS.items() if settings[name] != value}
-    check_method(method, settings["robust"], own)
-    for name in ("cooks", "filter_genes", "robust"):
-        if not isinstance(settings[name], bool | np.bool_):
-            raise InputError(f"{name} is True or False; got {settings[name]!r}")
-    if not (is_number(settings["min_mean"]) and settings["min_mean"] >= 0):
-        raise InputError(f"min_mean is a number of counts, 0 or more; got {settings['min_mean']!r}")
+    check_settings(method, **settings)
     if asked is not None:
         asked[2].check(method, asked[1])
     _check_rows(adata, design, obs)
     counts = check_counts(adata, layer=layer)
     obs = _obs(adata, obs, counts.samples)
-    full = _full_design(obs, design, adata, asked)
-    full = match_design(full, counts.samples) if isinstance(design, str) or not isinstance(full, Design) else full
+    full = match_design(_full_design(obs, design, adata, asked), counts.samples)
     if asked is not None:
         ask(method, full, obs, *asked)
     s = None if size_factors is None else check_size_factors(size_factors, counts.samples)

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from scomics_lite.validation import InputError, check_threshold, did_you_mean, is_number
 
 METHODS = ("wald", "lrt", "ql", "voom")
 LIKELIHOOD = ("wald", "lrt")  # DESeq2's; the others keep and filter genes by edgeR's rule
+OF_LIKELIHOOD = {"trend": "parametric", "min_mean": 0.5, "cooks": True}  # settings of theirs alone, by default
 SHRINKAGES = ("ash", "cauchy")
 ALTERNATIVES = ("greater_abs", "less_abs", "greater", "less")
 # What users of other tools call these methods.
@@ -86,24 +89,27 @@ class Question:
             raise InputError(f"prior_scale is a size in log2, above 0, or None; got {self.prior_scale!r}")
 
 
-def check_method(method, robust, settings):
-    """Stop methods that there are not, and settings that belong to others.
+def check_settings(method, trend, min_mean, cooks, filter_genes, robust):
+    """Stop methods that there are not, and settings of a fit that are none or belong to other methods.
 
     Parameters
     ----------
-    method : str
-    robust : bool
-    settings : dict
-        Settings of DESeq2's methods alone that were given, by name.
+    method, trend, min_mean, cooks, filter_genes, robust
+        As for `scomics_lite.differential.fit`.
     """
     _check_name("method", method, METHODS)
+    for name, value in {"cooks": cooks, "filter_genes": filter_genes, "robust": robust}.items():
+        if not isinstance(value, bool | np.bool_):
+            raise InputError(f"{name} is True or False; got {value!r}")
+    if not (is_number(min_mean) and min_mean >= 0):
+        raise InputError(f"min_mean is a number of counts, 0 or more; got {min_mean!r}")
     if robust and method in LIKELIHOOD:
         raise InputError(
             f"method={method!r} looks for outlying counts in any case; robust=True goes with method='ql' or 'voom'"
         )
-    if settings and method not in LIKELIHOOD:
-        name, value = next(iter(settings.items()))
-        raise InputError(f"{name}={value!r} goes with method='wald' or 'lrt'; {method!r} has no such step")
+    for name, value in {"trend": trend, "min_mean": min_mean, "cooks": cooks}.items():
+        if value != OF_LIKELIHOOD[name] and method not in LIKELIHOOD:
+            raise InputError(f"{name}={value!r} goes with method='wald' or 'lrt'; {method!r} has no such step")
 
 
 def _check_name(what, name, known):
