@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from scomics_lite.design.factors import as_design, quoted
-from scomics_lite.validation import InputError, did_you_mean, is_number
+from scomics_lite.validation import InputError, did_you_mean, is_number, warn
 
 OPERATIONS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: lambda a, b: a * (1 / b)}
 SIGNS = {ast.UAdd: operator.pos, ast.USub: operator.neg}
@@ -96,7 +96,26 @@ def _from_levels(design, spec):
     if len(spec) != 3:
         raise InputError(f"a named contrast is (factor, level, level it is compared to); got {spec!r}")
     factor, level, other = map(str, spec)
-    return _level(design, factor, level) - _level(design, factor, other)
+    vector = _level(design, factor, level) - _level(design, factor, other)
+    for one in (level, other):
+        _warn_of_slopes(design, factor, one)
+    return vector
+
+
+def _warn_of_slopes(design, factor, level):
+    """Warn where levels differ by a slope too, and are compared where no sample is: at zero."""
+    here = f"{factor}[{level}]"
+    for name in design:
+        covariate = name.removeprefix(f"{here}:").removesuffix(f":{here}")
+        if covariate == name or "[" in covariate:
+            continue
+        values = design.loc[design[name] != 0, name]
+        if len(values) and not values.min() <= 0 <= values.max():
+            warn(
+                f"levels of {factor!r} have slopes of their own over {covariate!r}, and this contrast compares them at "
+                f"{covariate} = 0, where there is no sample (they have {values.min():.4g} to {values.max():.4g}). "
+                f"Centre it, center({quoted(covariate)}) in the formula, or compare design.group_mean's at a value"
+            )
 
 
 def _level(design, factor, level):

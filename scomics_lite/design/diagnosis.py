@@ -42,7 +42,7 @@ class Alias:
         return f"{_sum_in_words(left)} = {_sum_in_words(right) or 0} (in {where})"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class DesignReport:
     """What `diagnose` finds out about a design; printing it says it in words.
 

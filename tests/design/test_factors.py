@@ -171,6 +171,16 @@ def test_a_deficient_design_can_be_mended_as_the_message_says():
     assert contrast(left, ("drug", "yes", "no")).tolist() == [0, 0, 0, 1]
 
 
+def test_levels_with_slopes_are_not_compared_at_zero_in_silence():
+    with pytest.warns(UserWarning, match=r"at age = 0, where there is no sample \(they have 39 to 55\)"):
+        vector = contrast(design_matrix(OBS, "~ drug * age"), ("drug", "yes", "no"))
+    assert vector.tolist() == [0, 1, 0, 0]
+    with pytest.warns(UserWarning, match="at age = 0"):
+        contrast(design_matrix(OBS, "~ age * drug"), ("drug", "yes", "no"))
+    for formula in ("~ drug * center(age)", "~ drug * C(batch)", "~ drug + age"):  # as the message says, or no matter
+        contrast(design_matrix(OBS, formula), ("drug", "yes", "no"))
+
+
 # --- names that are no plain words ------------------------------------------------------------------------------------
 
 
