@@ -25,6 +25,7 @@ import pandas as pd
 from scipy import stats
 from tqdm import tqdm
 
+from scomics_lite.progress import no_bar
 from scomics_lite.validation import InputError, did_you_mean
 
 ESTIMATES = ("shrunken", "posterior_mean", "log2FoldChange")  # the first that a table has is the method's estimate
@@ -92,7 +93,7 @@ def study(simulate, analyse, *, sets=20, rng, truth=None, progress=True):
     """
     _check_settings(sets, rng)
     parts = []
-    for number, generator in enumerate(tqdm(np.random.default_rng(rng).spawn(sets), "sets", disable=not progress)):
+    for number, generator in enumerate(tqdm(np.random.default_rng(rng).spawn(sets), "sets", disable=no_bar(progress))):
         try:
             data, true = _with_truth(simulate(generator), truth)
             for method, found in _by_method(analyse(data)).items():

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from scomics_lite import __version__
 from scomics_lite.course import notebooks
 from scomics_lite.plots import FIGURE_ID
+from scomics_lite.progress import no_bar
 from scomics_lite.validation import InputError, did_you_mean
 
 CELL_SECONDS = 600  # a cell of a chapter takes seconds; this bounds a cell that hangs
@@ -136,7 +137,7 @@ def _kernel(notebook, folder):
 def _execute_cells(client, path, progress):
     """Execute the cells in order; return None, or one line about the cell that failed."""
     total = len(notebooks.code_cells(client.nb))
-    with tqdm(total=total, desc=path.stem, unit="cell", disable=not progress) as bar:
+    with tqdm(total=total, desc=path.stem, unit="cell", disable=no_bar(progress)) as bar:
         for index, cell in enumerate(client.nb.cells):
             try:
                 client.execute_cell(cell, index, execution_count=client.code_cells_executed + 1)

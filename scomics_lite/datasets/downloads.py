@@ -22,6 +22,8 @@ import pooch
 import requests
 from tqdm import tqdm
 
+from scomics_lite.progress import no_bar
+
 ADDRESS = "https://raw.githubusercontent.com/{repo}/{commit}/{path}"
 TIMEOUT = (4, 10)  # seconds to connect, seconds between two pieces: a stalled server is given up, a slow one is not
 PROBE_SECONDS = 6  # one probe a process decides "offline": name look-up alone can hang far longer than this
@@ -163,7 +165,9 @@ def _download(remote, folder, progress):
             urls={place.name: remote.address},
             retry_if_failed=RETRIES,
         )
-        bar = tqdm(total=remote.size, unit="B", unit_scale=True, desc=remote.file, leave=False, disable=not progress)
+        bar = tqdm(
+            total=remote.size, unit="B", unit_scale=True, desc=remote.file, leave=False, disable=no_bar(progress)
+        )
         with _quiet(pooch.get_logger()), bar:
             get = pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT, chunk_size=2**16)
             os.replace(store.fetch(place.name, downloader=get), place)

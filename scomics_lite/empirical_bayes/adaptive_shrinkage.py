@@ -19,6 +19,7 @@ from scomics_lite.empirical_bayes.ash_result import AshResult, standardized
 from scomics_lite.empirical_bayes.mixtures import Mixture, Posteriors, check_family
 from scomics_lite.empirical_bayes.unimodal_prior import cut, fit_prior, part_of
 from scomics_lite.multiple_testing import average_rate
+from scomics_lite.progress import no_bar
 from scomics_lite.validation import InputError, did_you_mean, is_number
 
 LARGEST_DF = 1e12  # a t distribution that is normal to ten digits
@@ -129,7 +130,7 @@ def _posteriors(b, s, mixture, df, exchangeable, progress):
     names = ("posterior_mean", "posterior_sd", "negative_prob", "positive_prob", "lfsr", "lfdr")
     columns = {name: np.full(len(b), np.nan) for name in names}
     used, log_likelihood = mixture.used(), 0.0
-    for part in tqdm(list(cut(len(rows), len(used.weights))), "posteriors", leave=False, disable=not progress):
+    for part in tqdm(list(cut(len(rows), len(used.weights))), "posteriors", leave=False, disable=no_bar(progress)):
         here, posterior = rows[part], Posteriors(used, x[part], errors[part], part_of(df, part))
         mean, sd = posterior.mean_sd()
         negative, zero, positive = posterior.below(0.0), posterior.at(0.0), posterior.above(0.0)

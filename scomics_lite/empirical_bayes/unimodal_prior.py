@@ -11,6 +11,7 @@ from tqdm import tqdm
 from scomics_lite.blocks import BLOCK
 from scomics_lite.empirical_bayes.mixture_weights import check_prior, maximize
 from scomics_lite.empirical_bayes.mixtures import Mixture, Posteriors, make_components
+from scomics_lite.progress import no_bar
 from scomics_lite.validation import InputError, did_you_mean
 
 NULL_WEIGHT = (
@@ -196,7 +197,7 @@ class _Likelihoods:
         return sum(np.log(block @ weights).sum() for block in self()) + self.largest.sum()
 
     def _computed(self):
-        for rows in tqdm(list(cut(*self.shape)), "likelihoods", leave=False, disable=not self.progress):
+        for rows in tqdm(list(cut(*self.shape)), "likelihoods", leave=False, disable=no_bar(self.progress)):
             df = part_of(self.df, rows)
             logs = Posteriors(self.mixture, self.effects[rows], self.errors[rows], df).log_likelihoods
             self.largest[rows] = logs.max(axis=1)

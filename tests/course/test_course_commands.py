@@ -72,7 +72,13 @@ def test_run_reports_time_memory_and_data(executed):
     assert "Real data in the figures: pasilla" in done.stdout
     assert "Simulated data in the figures: toy" in done.stdout
     assert "build/gallery/index.html" in done.stdout
-    assert "2/2" in done.stderr  # the bar over the cells
+    assert done.stderr == ""  # no bar over the cells where nobody watches
+
+
+def test_a_bar_over_the_cells_is_drawn_on_a_terminal(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    runner.execute(save(tmp_path / "01_two.ipynb", code("1"), text("…"), code("2")), tmp_path / "out.ipynb")
+    assert "01_two: 100%" in capsys.readouterr().err
 
 
 def test_executed_copies_are_static_and_fresh(executed):

@@ -165,7 +165,9 @@ def test_a_first_load_downloads_and_a_second_does_not(online, tmp_path):
     assert sorted(online.requests) == sorted(FILES)
 
 
-def test_downloads_are_silent_without_progress_and_name_the_file_with_it(online, tmp_path, capsys):
+def test_downloads_name_the_file_on_a_terminal_and_are_silent_elsewhere(online, tmp_path, capsys, monkeypatch):
+    datasets.fetch("pasilla", cache_dir=tmp_path / "log")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     total(cache_dir=tmp_path / "one")
     assert capsys.readouterr() == ("", "")
     datasets.fetch("pasilla", cache_dir=tmp_path / "two")

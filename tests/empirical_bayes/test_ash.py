@@ -404,7 +404,8 @@ def test_the_same_estimates_have_the_same_rates():
         np.testing.assert_allclose(values[1:], np.broadcast_to(values[0], (2, 700)), rtol=1e-9)
 
 
-def test_progress_can_be_shown(capsys):
+def test_progress_can_be_shown(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     ash(*simulated(100)[1:], progress=True)
     assert "posteriors" in capsys.readouterr().err
 
