@@ -18,10 +18,11 @@ from scomics_lite.validation import Counts, InputError, check_counts, did_you_me
 
 N_BINS = 20  # bins of the dispersion trend: enough to bend, few enough to average over hundreds of genes each
 
-LARGEST = 1_000_000_000  # reads of one sample: below the largest 32-bit count with room for chance
+LARGEST = 1_000_000_000  # reads of one sample, expected: what no sequencer gives today
+LARGEST_RATE = 2.0**62  # with room for chance below the largest count of 64 bits
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CountParameters:
     """What `bulk_counts` has to know of a data set: summaries, nothing of a single gene or sample.
 
@@ -152,7 +153,7 @@ def bulk_counts(
         dispersion, abundance.mean(axis=0) * scale, dispersion_sd, parameters, generator
     )
     var["changed"] = (effects != 0).any(axis=1).to_numpy()
-    var[[f"log2_fold_change[{name}]" for name in effects]] = effects.to_numpy()
+    var[[f"log2_fold_change[{column}={level}]" for column, level in effects]] = effects.to_numpy()
     counts = _draw_counts(abundance * factors[:, None], var["dispersion"].to_numpy(), generator)
     obs = obs.assign(library_size=library_sizes, size_factor=factors / scale)
     truth = {"up_fraction": up_fraction, "log2_fold_change": log2_fold_change}
@@ -218,6 +219,7 @@ def _factors(obs):
         obs = pd.DataFrame({"condition": list(obs)})
     if len(obs) < 2:
         raise InputError(f"an experiment needs at least 2 samples, obs has {len(obs)}")
+    _check_columns(obs)
     if isinstance(obs.index, pd.RangeIndex):
         obs = obs.set_axis([f"sample{number}" for number in range(1, len(obs) + 1)])
     by_appearance = {
@@ -228,7 +230,25 @@ def _factors(obs):
     if obs.isna().any(axis=None):
         raise InputError(f"obs has no value in column {obs.columns[obs.isna().any()][0]!r}; every sample needs a level")
     obs = obs.astype(dict.fromkeys(by_appearance, str)).astype(by_appearance)
-    return obs.apply(lambda column: column.cat.remove_unused_categories())  # no sample, no effect to be found
+    obs = obs.apply(lambda column: column.cat.remove_unused_categories())  # no sample, no effect to be found
+    _check_effect_names(obs)
+    return obs
+
+
+def _check_columns(obs):
+    """Refuse columns that could not be told apart from each other or from what is simulated."""
+    taken = obs.columns[obs.columns.duplicated() | obs.columns.isin(["library_size", "size_factor"])]
+    if len(taken):
+        why = "is simulated" if taken[0] in ("library_size", "size_factor") else "stands there twice"
+        raise InputError(f"obs has a column {taken[0]!r}, which {why}; give it another name")
+
+
+def _check_effect_names(obs):
+    """Refuse two effects that would be written down under one name."""
+    names = pd.Index([f"{name}={level}" for name in obs for level in obs[name].cat.categories[1:]])
+    if names.has_duplicates:
+        twice = names[names.duplicated()][0]
+        raise InputError(f"two effects would both be called {twice!r}; rename a column or a level")
 
 
 def _draw_shares(parameters, n_genes, generator):
@@ -240,7 +260,7 @@ def _draw_shares(parameters, n_genes, generator):
 
 
 def _draw_effects(obs, n_genes, changed_fraction, up_fraction, generator):
-    """Signs of the effects: a DataFrame (g, levels) of -1, 0 and 1 with columns ``column=level``."""
+    """Signs of the effects: a DataFrame (g, levels) of -1, 0 and 1 with columns (column, level)."""
     fractions = changed_fraction if isinstance(changed_fraction, dict) else dict.fromkeys(obs, changed_fraction)
     for name in fractions:
         if name not in obs:
@@ -250,9 +270,9 @@ def _draw_effects(obs, n_genes, changed_fraction, up_fraction, generator):
     for name in obs:
         for level in obs[name].cat.categories[1:]:
             genes = generator.choice(n_genes, round(fractions.get(name, 0) * n_genes), replace=False)
-            effects[f"{name}={level}"] = np.zeros(n_genes)
-            effects[f"{name}={level}"][genes] = -1
-            effects[f"{name}={level}"][genes[: round(up_fraction * len(genes))]] = 1
+            effects[name, level] = np.zeros(n_genes)
+            effects[name, level][genes] = -1
+            effects[name, level][genes[: round(up_fraction * len(genes))]] = 1
     return pd.DataFrame(effects, index=range(n_genes))
 
 
@@ -264,9 +284,8 @@ def _draw_sizes(shape, mean, sd, generator):
 def _sum_effects(obs, effects):
     """Add up the log2 effects of every sample's levels, (n, g)."""
     total = np.zeros((len(obs), len(effects)))
-    for name in effects:
-        column, level = name.split("=", 1)
-        total[(obs[column].astype(str) == level).to_numpy()] += effects[name].to_numpy()
+    for column, level in effects:
+        total[(obs[column] == level).to_numpy()] += effects[column, level].to_numpy()
     return total
 
 
@@ -295,11 +314,21 @@ def _draw_dispersions(dispersion, mean, dispersion_sd, parameters, generator):
 
 
 def _draw_counts(mean, dispersion, generator):
-    """Gamma-Poisson counts, (n, g), sample by sample to bound the memory."""
+    """Gamma-Poisson counts, (n, g), sample by sample to bound the memory; of 64 bits if one needs more than 32."""
     counts = np.empty(mean.shape, dtype=np.int32)
     shape = 1 / np.maximum(dispersion, 1e-12)  # at 1e-12 the gamma's spread is a millionth: Poisson
     for i, row in enumerate(mean):
-        counts[i] = generator.poisson(generator.gamma(shape, row / shape))
+        rate = generator.gamma(shape, row / shape)
+        if not (rate < LARGEST_RATE).all():
+            gene = np.flatnonzero(~(rate < LARGEST_RATE))[0]
+            raise InputError(
+                f"gene {gene + 1} of sample {i + 1} would get {rate[gene]:.2g} reads, too many for a count: "
+                "lower library_sizes, dispersion, or log2_fold_change"
+            )
+        drawn = generator.poisson(rate)
+        if drawn.max() > np.iinfo(counts.dtype).max:
+            counts = counts.astype(np.int64)
+        counts[i] = drawn
     return counts
 
 

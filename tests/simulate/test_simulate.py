@@ -252,6 +252,40 @@ def test_shares_follow_the_quantiles():
         assert abs((np.quantile(logs, quantile) - np.median(logs)) - 2 * z) < SIGMAS * standard_error * 2
 
 
+def test_counts_too_large_for_32_bits_get_64_and_the_others_stay():
+    mu, phi, n, g = 4e8, 4.0, 100, 2
+    options = {"changed_fraction": 0, "dispersion": phi, "parameters": flat()}
+    adata = bulk_counts(["A"] * n, g, library_sizes=g * mu, rng=18, **options)
+    assert adata.X.dtype == np.int64
+    assert adata.X.max() > np.iinfo(np.int32).max
+    assert adata.X.min() >= 0
+    assert abs(adata.X.mean() - mu) < SIGMAS * np.sqrt((mu + phi * mu**2) / (n * g))
+    within = bulk_counts(["A"] * n, g, library_sizes=g * 1e6, rng=18, **options)
+    assert within.X.dtype == np.int32
+
+
+def test_parameters_compare_and_hash_as_objects():
+    parameters = typical_bulk()
+    assert parameters == parameters
+    assert parameters != typical_bulk()
+    assert len({parameters, typical_bulk()}) == 2
+
+
+@pytest.mark.parametrize(
+    ("column", "levels"),
+    [("a=b", ["u", "v"]), ("dose", ["x=1", "x=2"]), ("=", ["=", "=="]), (3, ["u", "v"]), ("day", [0.5, 1.5])],
+)
+def test_names_with_equals_signs_and_numbers_have_their_effects(column, levels):
+    obs = pd.DataFrame({column: pd.Categorical(levels * 3, categories=levels)})
+    adata = bulk_counts(obs, 40, changed_fraction=0.5, up_fraction=1, library_sizes=1e6, dispersion=0, rng=19)
+    (changed,) = (adata.var[name] for name in adata.var if name == f"log2_fold_change[{column}={levels[1]}]")
+    plain = bulk_counts(
+        ["A", "B"] * 3, 40, changed_fraction=0.5, up_fraction=1, library_sizes=1e6, dispersion=0, rng=19
+    )
+    np.testing.assert_array_equal(changed, effects(plain))
+    np.testing.assert_array_equal(adata.X, plain.X)
+
+
 def test_the_counts_pass_the_check_and_are_plain_integers():
     adata = bulk_counts(["A", "B"], 30, rng=16)
     assert adata.X.dtype == np.int32
@@ -332,6 +366,19 @@ def test_what_is_estimated_can_be_simulated_from():
         ({"dispersion": [1, 2]}, r"dispersion has shape \(2,\); give one number, or one for each gene: shape \(20,\)"),
         ({"rng": None}, "rng must be a number .*got None"),
         ({"rng": 1.5}, "rng must be a number .*got 1.5"),
+        (
+            {"parameters": flat(log_library_mean=60.0)},
+            r"gene \d+ of sample 1 would get .* reads, too many for a count: lower library_sizes, dispersion",
+        ),
+        ({"obs": pd.DataFrame({"size_factor": ["a", "b"]})}, "obs has a column 'size_factor', which is simulated"),
+        (
+            {"obs": pd.DataFrame([["a", "b"], ["b", "a"]], columns=["run", "run"])},
+            "obs has a column 'run', which stands there twice; give it another name",
+        ),
+        (
+            {"obs": pd.DataFrame({"a": ["x", "b=c"], "a=b": ["d", "c"]})},
+            "two effects would both be called 'a=b=c'; rename a column or a level",
+        ),
         ({"obs": pd.DataFrame({"dose": ["a", None]})}, "obs has no value in column 'dose'; every sample needs a level"),
     ],
 )
