@@ -23,12 +23,12 @@ from scomics_lite.multiple_testing import adjust
 from scomics_lite.normalization import effective_library_sizes
 from scomics_lite.smoothing import robust_curve
 from scomics_lite.validation import (
-    Counts,
     InputError,
     check_counts,
     check_order,
     check_size_factors,
     check_threshold,
+    is_anndata,
 )
 
 SPAN = 0.5  # share of the genes that voom's trend looks at around each; limma's number
@@ -36,7 +36,7 @@ LOG_MILLION = np.log2(1e6)
 LEAST_ROOT_SD = 1e-4  # of log2 values; counts never agree so well, and weights beyond 1e16 would be left
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class VoomResult:
     """Logarithms of counts, and how precise they are.
 
@@ -70,7 +70,7 @@ class VoomResult:
         return f"VoomResult of {g:,} genes in {n:,} samples: standard deviations {sd.max():.3g} to {sd.min():.3g}"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LinearFit:
     """Least squares fits of all genes.
 
@@ -178,7 +178,7 @@ def voom(counts, design, size_factors=None, *, layer=None):
     >>> fit(weighed.values, design, weighed.weights)
     LinearFit of 200 genes in 8 samples, weighted; 2 coefficients: Intercept, B
     """
-    counts = counts if isinstance(counts, Counts) else check_counts(counts, layer=layer)
+    counts = check_counts(counts, layer=layer)
     design = match_design(design, counts.samples)
     _check_replicates(design)
     sizes = counts.library_sizes
@@ -206,8 +206,9 @@ def fit(values, design, weights=None):
 
     Parameters
     ----------
-    values : DataFrame or array_like, shape (n, g)
-        Log expression, such as `scomics_lite.normalization.log_cpm` or what `voom` gives. NaN is a missing value.
+    values : DataFrame or array_like, shape (n, g), or VoomResult
+        Log expression, such as `scomics_lite.normalization.log_cpm`; NaN is a missing value. What `voom` gives brings
+        its weights along.
     design : DataFrame or array_like, shape (n, p)
         Columns that do not add up to each other; see `scomics_lite.design`.
     weights : DataFrame or array_like, shape (n, g), optional
@@ -226,6 +227,9 @@ def fit(values, design, weights=None):
     >>> fitted.df_residual
     array([2., 1.])
     """
+    if isinstance(values, VoomResult):
+        weights = values.weights if weights is None else weights
+        values = values.values  # noqa: PD011 (the logarithms)
     values, samples, genes = _read_values(values)
     design = match_design(design, samples)
     weights = None if weights is None else _check_weights(weights, values.shape, samples, genes)
@@ -268,8 +272,9 @@ def moderated_t_test(fit, contrast, *, lfc_threshold=0.0, trend=False, robust=Fa
     Returns
     -------
     DataFrame
-        Indexed by gene: ``mean`` of the values, ``log2FoldChange``, ``lfcSE``, ``stat`` (moderated t), ``df``,
-        ``pvalue``, ``padj`` (Benjamini and Hochberg 1995). NaN where missing values leave the contrast open.
+        Indexed by gene: ``mean`` (of the values, logarithms; other tables have ``baseMean``, a mean of counts),
+        ``log2FoldChange``, ``lfcSE``, ``stat`` (moderated t), ``df``, ``pvalue``, ``padj`` (Benjamini and Hochberg
+        1995). NaN where missing values leave the contrast open.
 
     Examples
     --------
@@ -347,7 +352,13 @@ def _read_values(values):
     """Give log values (n, g) with the names of samples and genes."""
     if sparse.issparse(values):
         raise InputError("linear models need dense values: fit(log_cpm(counts), design), or values.toarray()")
+    if is_anndata(values):
+        raise InputError(
+            "values must be a table of log values, not an AnnData: normalization.log_cpm(adata), or adata.to_df() "
+            "where X holds logarithms"
+        )
     try:
+        values = values.to_frame() if isinstance(values, pd.Series) else values
         frame = values if isinstance(values, pd.DataFrame) else pd.DataFrame(np.asarray(values))
         matrix = frame.to_numpy(float)
     except (TypeError, ValueError):
@@ -363,7 +374,7 @@ def _read_values(values):
 
 
 def _check_weights(weights, shape, samples, genes):
-    check_order(weights, samples, "weights")
+    check_order(weights, samples, "weights", genes)
     weights = np.asarray(weights, dtype=float)
     if weights.shape != shape:
         raise InputError(f"weights have the shape of the values, {shape}; got {weights.shape}")

@@ -174,15 +174,13 @@ def test_few_genes_are_not_cut_off():
 def test_zeros_are_moved_up_for_the_prior_only():
     _, s2 = simulated(300, 4)
     s2[:3] = 0
-    with pytest.warns(UserWarning, match="3 of 300 variances are zero"):
-        squeezed = squeeze_variances(s2, 4)
+    squeezed = squeeze_variances(s2, 4)
     moved = squeeze_variances(np.maximum(s2, 1e-5 * np.median(s2)), 4)
     assert squeezed.prior_df == pytest.approx(moved.prior_df)
     np.testing.assert_allclose(
         squeezed.posterior[:3], squeezed.prior_df * squeezed.prior / (4 + squeezed.prior_df), rtol=1e-12
     )
-    with pytest.warns(UserWarning, match="3 of 300 variances are zero"):
-        assert np.isfinite(squeeze_variances(s2, 4, robust=True).posterior).all()
+    assert np.isfinite(squeeze_variances(s2, 4, robust=True).posterior).all()
 
 
 @pytest.mark.parametrize("zero", [0.0, 1e-29])  # what rounding leaves of a variance of zero
@@ -191,8 +189,11 @@ def test_zeros_that_move_the_prior_are_warned_of(zero):
     _, s2 = simulated(20_000, 4)
     plain = squeeze_variances(s2, 4).prior_df
     some, many = s2.copy(), s2.copy()
-    some[:2], many[:6000] = zero, zero
-    assert squeeze_variances(some, 4).prior_df == pytest.approx(plain, rel=0.04)
+    some[:20], many[:6000] = zero, zero
+    assert squeeze_variances(some, 4).prior_df == pytest.approx(plain, rel=0.35)  # as the docstring says
+    some[:200] = zero
+    assert squeeze_variances(some, 4).prior_df == pytest.approx(2, rel=0.1)
+    assert np.median(squeeze_variances(some, 4, robust=True).prior_df) == pytest.approx(plain, rel=0.2)
     with pytest.warns(UserWarning, match="6,000 of 20,000 variances are zero"):
         drawn_down = squeeze_variances(many, 4).prior_df
     assert drawn_down < plain / 5

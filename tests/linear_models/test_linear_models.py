@@ -1,5 +1,6 @@
 """Linear models of log expression: against statsmodels, exact identities, and simulations with known truth."""
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
@@ -296,6 +297,49 @@ def test_bad_weights(values, bad):
         fit(values, DESIGN, weights[:, 1:])
     with pytest.raises(InputError, match="names of the weights"):
         fit(values, DESIGN, pd.DataFrame(weights, index=OBS.index[::-1]))
+
+
+def test_weights_of_genes_in_another_order_are_refused(values):
+    weights = pd.DataFrame(np.arange(1.0, values.size + 1).reshape(values.shape), values.index, values.columns)
+    shuffled = weights.iloc[:, ::-1]
+    with pytest.raises(InputError, match=r"the names of the weights .* column 0 is .* weights.loc\[:, ...\]"):
+        fit(values, DESIGN, shuffled)
+    with pytest.raises(
+        InputError, match=f"column 0 is 'other' instead of {values.columns[0]!r}. '{values.columns[0]}' is not"
+    ):
+        fit(values, DESIGN, weights.rename(columns={values.columns[0]: "other"}))
+    with pytest.raises(InputError, match=f"{values.shape[1] + 1} columns instead of {values.shape[1]}. Bring them"):
+        fit(values, DESIGN, weights.assign(more=1.0))
+    expected = fit(values, DESIGN, weights.to_numpy()).coefficients
+    for way_out in (shuffled.loc[:, values.columns], weights.assign(more=1.0).loc[:, values.columns]):
+        np.testing.assert_array_equal(fit(values, DESIGN, way_out).coefficients, expected)
+
+
+def test_what_voom_gives_is_taken_as_it_is(adata, weighed):
+    taken, apart = fit(weighed, weighed.design), fit(weighed.values, weighed.design, weighed.weights)
+    np.testing.assert_array_equal(taken.coefficients, apart.coefficients)
+    np.testing.assert_array_equal(taken.sigma, apart.sigma)
+    assert taken.weights is not None
+    equal = fit(weighed, weighed.design, np.ones((8, 400)))
+    np.testing.assert_allclose(equal.coefficients, fit(weighed.values, weighed.design).coefficients)
+
+
+def test_an_anndata_is_no_table_of_logarithms(adata):
+    design = pd.DataFrame({"Intercept": 1.0}, index=adata.obs_names)
+    with pytest.raises(InputError, match=r"not an AnnData: normalization.log_cpm\(adata\), or adata.to_df\(\)"):
+        fit(adata, design)
+    by_gene = fit(log_cpm(adata), design)
+    assert by_gene.genes.equals(adata.var_names)
+    logarithms = anndata.AnnData(np.log2(adata.X + 1.0), obs=adata.obs, var=adata.var)
+    assert fit(logarithms.to_df(), design).genes.equals(adata.var_names)
+    one = fit(logarithms.to_df().iloc[:, 3], design)
+    assert one.genes.tolist() == [adata.var_names[3]]
+
+
+def test_results_are_equal_to_themselves_only(values, weighed):
+    for result in (fit(values, DESIGN), weighed):
+        assert result == result
+    assert fit(values, DESIGN) != fit(values, DESIGN)
 
 
 def test_bad_designs(values):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from scipy import integrate, sparse, stats
+from scipy import integrate, optimize, sparse, stats
 
 from scomics_lite import glm, quasi_likelihood, simulate
 from scomics_lite.dispersion import edger_dispersions
@@ -316,6 +316,50 @@ def test_dispersions_of_a_trend_as_an_array_or_as_edger_gives_them(small):
     np.testing.assert_allclose(bare.average_log_cpm, whole.average_log_cpm, atol=0.05)  # other dispersions in between
     np.testing.assert_allclose(bare.variances.posterior, whole.variances.posterior, rtol=0.02)
     assert repr(whole).startswith(f"QlFit of {adata.n_vars} genes in 8 samples: quasi-dispersions with ")
+
+
+def test_the_stretch_at_which_an_interval_counts_by_its_ends():
+    # edgeR's 1.470402 has no reason beside it; this is the equation that it solves.
+    def excess(width):
+        return integrate.quad(stats.norm.cdf, -width, 0)[0] / width - 1 / 4
+
+    assert optimize.brentq(excess, 1, 2, xtol=1e-12) == pytest.approx(quasi_likelihood.SWITCH, abs=5e-7)
+
+
+@pytest.mark.parametrize("question", ["one column", "several columns", "threshold"])
+def test_a_gene_without_a_fit_has_no_p_value(question, monkeypatch):
+    adata, design = experiment(genes=120)
+    settings = {
+        "one column": {},
+        "several columns": {"reduced": design[["Intercept"]]},
+        "threshold": {"lfc_threshold": 1},
+    }
+    monkeypatch.setitem(quasi_likelihood.PLAIN, "max_iterations", 4)
+    fit = fitted(adata, design)
+    lost = ~fit.regression.converged
+    assert 0 < lost.sum() < len(lost)
+    table = quasi_likelihood.test(fit, "B", **settings[question])
+    assert table.loc[lost, NUMBERS].isna().all(axis=None)
+    assert table["padj"].notna().equals(table["pvalue"].notna())
+    assert (fit.df_residual[lost] == 0).all()
+    assert table["pvalue"].notna().any()
+
+
+def test_a_gene_without_a_fit_of_the_smaller_design_has_no_p_value(small, monkeypatch):
+    fit = fitted(*small)
+    monkeypatch.setitem(quasi_likelihood.PLAIN, "max_iterations", 3)
+    for question in ({}, {"lfc_threshold": 0.5}):
+        table = quasi_likelihood.test(fit, "B", **question)
+        lost = table["pvalue"].isna()
+        assert lost.any()
+        assert table.loc[lost, ["stat", "df", "padj"]].isna().all(axis=None)
+        assert table["log2FoldChange"].notna().all()
+
+
+def test_results_are_equal_to_themselves_only(small, small_fit):
+    assert small_fit == small_fit
+    assert small_fit != fitted(*small)
+    assert quasi_likelihood.test.__test__ is False
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
