@@ -24,6 +24,7 @@ _SUBMODULES = (
     "filtering",
     "glm",
     "linear_models",
+    "multiple_testing",
     "negative_binomial",
     "normalization",
     "plots",
@@ -46,6 +47,7 @@ if TYPE_CHECKING:  # what editors and type checkers read; at run time __getattr_
         filtering,
         glm,
         linear_models,
+        multiple_testing,
         negative_binomial,
         normalization,
         plots,
@@ -63,5 +65,5 @@ def __getattr__(name):
 
 
 def __dir__():
-    """List the lazy submodules too, so that tab completion finds them."""
-    return sorted({*globals(), *__all__})
+    """List the public names alone, those of submodules not yet loaded too, for tab completion."""
+    return sorted(__all__)

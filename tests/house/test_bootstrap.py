@@ -105,7 +105,13 @@ print({"torch", "matplotlib", "seaborn"} & set(sys.modules))
 
 def test_submodules_load_on_first_use():
     assert scomics_lite.validation.CountsError.__module__ == "scomics_lite.validation"
-    assert {"datasets", "normalization", "plots", "__version__"} <= set(dir(scomics_lite))
+    assert scomics_lite.multiple_testing.adjust is scomics_lite.glm.adjust
+
+
+def test_public_names_and_nothing_else_are_listed():
+    assert dir(scomics_lite) == sorted(scomics_lite.__all__)
+    assert {"datasets", "multiple_testing", "normalization", "plots", "__version__"} <= set(dir(scomics_lite))
+    assert not {"TYPE_CHECKING", "importlib", "annotations"} & set(dir(scomics_lite))
 
 
 def test_unknown_attribute_names_the_known_ones():
