@@ -126,10 +126,8 @@ def _take_frame(frame):
     kinds = list(frame.dtypes)
     if not all(pd.api.types.is_numeric_dtype(kind) for kind in kinds):
         raise CountsError(misread.explain_text(frame))
-    if kinds and all(isinstance(kind, pd.SparseDtype) for kind in kinds):
-        if any(kind.fill_value != 0 for kind in kinds):  # missing values as a rule, which are not stored
-            frame = frame.astype(pd.SparseDtype(float, 0.0))
-        return frame.sparse.to_coo(), frame.index, frame.columns
+    if kinds and all(isinstance(kind, pd.SparseDtype) and kind.fill_value == 0 for kind in kinds):
+        return frame.sparse.to_coo(), frame.index, frame.columns  # others leave out missing values, say, not zeros
     if any(pd.api.types.is_extension_array_dtype(kind) for kind in kinds):
         return frame.to_numpy(dtype=float, na_value=np.nan), frame.index, frame.columns
     values = frame.to_numpy()

@@ -158,15 +158,17 @@ def _sums(checked):
     sizes, (n, g) = checked.library_sizes, checked.matrix.shape
     if n < 3 or g < LEAST_TO_TELL:
         return "", [], []
+    first, second = (_dense(checked.matrix[[row], :]) for row in (0, 1))
+    if (first * sizes[1] == second * sizes[0]).all():
+        return "", [], []  # made up: of samples that are multiples of each other, one is easily the sum of others
     for row in np.flatnonzero(2 * sizes == sizes.sum()):
         counts = _dense(checked.matrix[[row], :])
         if np.count_nonzero(counts) >= LEAST_TO_TELL and (2 * counts == checked.gene_totals).all():
-            name = checked.samples[row]
-            return f"sample {quoted(name)} is the sum of all others", [name], []
-    for column in np.flatnonzero(2 * _dense(checked.matrix[[0], :]) == sizes[0]):
+            return f"sample {quoted(checked.samples[row])} is the sum of all others", [checked.samples[row]], []
+    for column in np.flatnonzero(2 * first == sizes[0]):
         if sizes.min() >= LEAST_TO_TELL and (2 * _dense(checked.matrix[:, [column]]) == sizes).all():
-            name = checked.genes[column]
-            return f"gene {quoted(name)} is the sum of all others in every sample", [], [name]
+            what = f"gene {quoted(checked.genes[column])} is the sum of all others in every sample"
+            return what, [], [checked.genes[column]]
     return "", [], []
 
 
