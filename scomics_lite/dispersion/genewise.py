@@ -11,7 +11,7 @@ from scipy import sparse
 from scipy.special import gammaln
 
 from scomics_lite import glm
-from scomics_lite.blocks import gene_blocks, map_blocks
+from scomics_lite.blocks import Columns, gene_blocks, map_blocks
 from scomics_lite.design import match_design
 from scomics_lite.dispersion.profile_likelihood import MAX_EVALUATIONS, Profile, best_on_grid, climb, maximise
 from scomics_lite.validation import Counts, InputError, check_order, check_size_factors, read_counts, warn
@@ -41,8 +41,9 @@ def moments(counts, design=None, size_factors=None, *, layer=None):
     design : DataFrame or array_like, shape (n, p), optional
         With fewer columns than samples. (Until version 0.1 size factors came before the design; two arguments in that
         order are understood, with a warning.)
-    size_factors : array_like, shape (n,)
-        Positive.
+    size_factors : array_like, shape (n,) or (n, g)
+        Positive. Of a table, with factors of every gene, DESeq2 and this average s over the genes with counts for the
+        mean of 1 / s.
     layer : str, optional
         Layer of an AnnData that holds the counts.
 
@@ -59,12 +60,13 @@ def moments(counts, design=None, size_factors=None, *, layer=None):
     """
     counts = _some_genes(counts, layer)
     design, size_factors = _in_order(design, size_factors)
-    s = check_size_factors(size_factors, counts.samples)
+    s = check_size_factors(size_factors, counts.samples, counts.genes)
     x = None if design is None else _check_design(design, counts.samples)
     dispersions, counted = np.full(len(counts.genes), np.nan), np.flatnonzero(counts.positive_samples())
+    factors, mean_inverse = Columns(s), _mean_inverse(s, counted)
     for genes, y in gene_blocks(counts.matrix, counted):
-        q = y / s[:, None]
-        dispersions[genes] = _overall_moments(q, s) if x is None else _residual_moments(q, x)[0]
+        q = y / factors[genes]
+        dispersions[genes] = _overall_moments(q, mean_inverse) if x is None else _residual_moments(q, x)[0]
     return counts.of_genes(dispersions)
 
 
@@ -162,7 +164,6 @@ class MeanModel:
     """What the means of all genes share; without counts, so that it travels light."""
 
     x: np.ndarray  # (n, p)
-    s: np.ndarray  # (n, 1)
     log_link: bool
 
     @cached_property
@@ -170,10 +171,10 @@ class MeanModel:
         """Products of the columns of x, as `Profile` wants them."""
         return Profile.products_of(self.x)
 
-    def profile(self, y, coefficients):
-        """Give the profile likelihood of b genes with counts (n, b) and coefficients (b, p)."""
+    def profile(self, y, s, coefficients):
+        """Give the profile likelihood of b genes: counts (n, b), size factors (n, 1) or (n, b), coefficients (b, p)."""
         relative = self.x @ coefficients.T
-        mu = self.s * (np.exp(relative) if self.log_link else relative)
+        mu = s * (np.exp(relative) if self.log_link else relative)
         return Profile(y.T.copy(), np.maximum(mu, LEAST_MEAN).T.copy(), self.products)
 
 
@@ -182,6 +183,7 @@ class Means:
     """Means of all genes, kept as coefficients: those of many cells would fill the memory."""
 
     counts: Counts
+    size_factors: np.ndarray  # (n,) or (n, g)
     model: MeanModel
     base_mean: np.ndarray  # (g,), NaN for genes without a count
     start: np.ndarray  # (g,): the moments' dispersions
@@ -190,20 +192,23 @@ class Means:
     @classmethod
     def fit(cls, counts, design, size_factors, map=map):
         """Estimate moments and means: least squares where the design only tells groups apart, else a regression."""
-        s = _check_scale(check_size_factors(size_factors, counts.samples))
+        s = check_size_factors(size_factors, counts.samples, counts.genes)
         x = _check_design(design, counts.samples)
         base_mean, start = np.full((2, len(counts.genes)), np.nan)
         coefficients = np.full((len(counts.genes), x.shape[1]), np.nan)
-        for genes, y in gene_blocks(counts.matrix, np.flatnonzero(counts.positive_samples())):
-            q = y / s[:, None]
+        counted = np.flatnonzero(counts.positive_samples())
+        _check_scale(s, counts.genes, counted)
+        factors, mean_inverse = Columns(s), _mean_inverse(s, counted)
+        for genes, y in gene_blocks(counts.matrix, counted):
+            q = y / factors[genes]
             base_mean[genes] = q.mean(axis=0)
             residual, coefficients[genes] = _residual_moments(q, x)
-            start[genes] = np.minimum(_overall_moments(q, s), residual)
+            start[genes] = np.minimum(_overall_moments(q, mean_inverse), residual)
         start = np.clip(start, MINIMUM, _maximum(len(s)))
         log_link = len(np.unique(x, axis=0)) != x.shape[1]
         if log_link:
             coefficients = glm.fit(counts, design, s, start, map=map).coefficients
-        return cls(counts, MeanModel(x, s[:, None], log_link), base_mean, start, coefficients)
+        return cls(counts, s, MeanModel(x, log_link), base_mean, start, coefficients)
 
     @property
     def residual_df(self):
@@ -219,18 +224,25 @@ class Means:
         return self._search(partial(_climb_posterior, prior_variance), genewise, trended, map=map)
 
     def _search(self, function, *arrays, map):
-        """Give what `function` finds in the counts, the coefficients and the arrays of each gene with means."""
+        """Give what `function` finds in counts, size factors, coefficients and the arrays of each gene with means."""
         found = np.full(len(self.counts.genes), np.nan)
         fitted = np.flatnonzero(np.isfinite(self.coefficients).all(axis=1))
-        function = partial(function, self.model)
-        for genes, values in map_blocks(function, self.counts.matrix, fitted, self.coefficients, *arrays, map=map):
+        function, given = partial(function, self.model), (Columns(self.size_factors), self.coefficients, *arrays)
+        for genes, values in map_blocks(function, self.counts.matrix, fitted, *given, map=map):
             found[genes] = values
         return found
 
 
-def _overall_moments(q, s):
+def _mean_inverse(s, counted):
+    """Average 1 / s over the samples; DESeq2 averages factors of every gene over the genes with counts before that."""
+    if s.ndim == 2 and counted.size:
+        s = sum(block.sum(axis=1) for _, block in gene_blocks(s, counted)) / len(counted)
+    return (1 / s).mean()
+
+
+def _overall_moments(q, mean_inverse):
     mean = q.mean(axis=0)
-    return (q.var(axis=0, ddof=1) - mean * (1 / s).mean()) / mean**2
+    return (q.var(axis=0, ddof=1) - mean * mean_inverse) / mean**2
 
 
 def _residual_moments(q, x):
@@ -243,9 +255,9 @@ def _residual_moments(q, x):
 # --- searches -----------------------------------------------------------------------------------------------
 
 
-def _climb_likelihood(model, y, coefficients, start):
+def _climb_likelihood(model, y, s, coefficients, start):
     """Climb from the moments; keep the start where that gains next to nothing, use the grid where it never arrives."""
-    profile, high = model.profile(y, coefficients), _maximum(len(y))
+    profile, high = model.profile(y, s, coefficients), _maximum(len(y))
     log_phi, height, first_height, evaluations = climb(profile, np.log(start), np.log(MINIMUM / 10))
     phi = np.minimum(np.exp(log_phi), high)
     phi = np.where(height < first_height + np.abs(first_height) / 1e6, start, phi)
@@ -253,9 +265,9 @@ def _climb_likelihood(model, y, coefficients, start):
     return np.clip(_grid_where(again, profile, phi, high), MINIMUM, high)
 
 
-def _climb_posterior(prior_variance, model, y, coefficients, genewise, trended):
+def _climb_posterior(prior_variance, model, y, s, coefficients, genewise, trended):
     """Climb the posterior from the gene-wise estimate, or from the trend where that lies ten times as high."""
-    profile, high = model.profile(y, coefficients), _maximum(len(y))
+    profile, high = model.profile(y, s, coefficients), _maximum(len(y))
     profile = replace(profile, center=np.log(trended), variance=prior_variance)
     start = np.where(genewise > 0.1 * trended, genewise, trended)
     log_phi, _, _, evaluations = climb(profile, np.log(start), np.log(MINIMUM / 10))
@@ -292,15 +304,24 @@ def _check_design(design, samples):
     return x
 
 
-def _check_scale(s):
+def _check_scale(s, genes, counted):
     """Stop library sizes: the moments take normalized counts to be counts, and means below 1 to be 1, as in DESeq2."""
-    scale = np.exp(np.log(s).mean())
+    if s.ndim == 1:
+        _refuse_scale(np.exp(np.log(s).mean()), "the size factors", "divide the size factors by it")
+        return
+    way_out = "divide those of each gene by theirs: size_factors / np.exp(np.log(size_factors).mean(axis=0))"
+    for block, factors in gene_blocks(s, counted):
+        log_scales = np.log(factors).mean(axis=0)
+        farthest = np.abs(log_scales).argmax()
+        _refuse_scale(np.exp(log_scales[farthest]), f"the size factors of gene {genes[block[farthest]]!r}", way_out)
+
+
+def _refuse_scale(scale, what, way_out):
     if not 1 / LARGEST_SCALE < scale < LARGEST_SCALE:
         raise InputError(
-            f"the size factors have a geometric mean of {scale:.3g}; it must be near 1 for counts over size factors "
-            "to be like counts: divide the size factors by it"
+            f"{what} have a geometric mean of {scale:.3g}; it must be near 1 for counts over size factors to be like "
+            f"counts: {way_out}"
         )
-    return s
 
 
 def _some_genes(counts, layer):

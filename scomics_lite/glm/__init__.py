@@ -4,10 +4,10 @@ Chapter 3. The model, for sample i and gene g, with natural logarithms throughou
 
     Y_ig ~ NB(mean mu_ig, dispersion phi_g),   ln mu_ig = ln s_i + sum_j x_ij beta_gj
 
-Size factors s and dispersions phi are given, and taken as known. Read `regression` first: `fit` and what it gives.
-`irls` holds the iterations, `precision` the errors and leverages that follow, `hypotheses` the Wald and likelihood
-ratio tests, `empty_groups` which genes say nothing about a contrast, `outliers` Cook's distance and what follows from
-it, `heavy_tailed` the shrinkage of one coefficient (chapter 4).
+Size factors s, of each sample or of each sample and gene, and dispersions phi are given, and taken as known. Read
+`regression` first: `fit` and what it gives. `irls` holds the iterations, `precision` the errors and leverages that
+follow, `hypotheses` the Wald and likelihood ratio tests, `empty_groups` which genes say nothing about a contrast,
+`outliers` Cook's distance and what follows from it, `heavy_tailed` the shrinkage of one coefficient (chapter 4).
 """
 
 from scomics_lite.glm.heavy_tailed import cauchy_scale, cauchy_shrinkage, one_coefficient

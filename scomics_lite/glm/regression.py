@@ -214,8 +214,10 @@ def fit(
         Raw counts, samples or cells in rows. Sparse counts are made dense a block of genes at a time.
     design : DataFrame or array_like, shape (n, p)
         Columns that do not add up to each other; see `scomics_lite.design`.
-    size_factors : array_like, shape (n,)
-        s, positive; see `scomics_lite.normalization.size_factors`.
+    size_factors : array_like, shape (n,) or (n, g)
+        s, positive; see `scomics_lite.normalization.size_factors`. A table has those of every gene, for what differs
+        between samples gene by gene, as the lengths of transcripts do
+        (`scomics_lite.normalization.length_factors`); DESeq2 calls them normalization factors.
     dispersions : Dispersions, EdgerDispersions or array_like, shape (g,) or ()
         What `scomics_lite.dispersion.estimate` or `edger_dispersions` give, of which ``final`` is taken; or the numbers
         phi themselves, not negative; 0 is the Poisson distribution. A gene with NaN is left out.
@@ -248,7 +250,7 @@ def fit(
     """
     counts = counts if isinstance(counts, Counts) else check_counts(counts, layer=layer)
     design = match_design(design, counts.samples)
-    size_factors = check_size_factors(size_factors, counts.samples)
+    size_factors = check_size_factors(size_factors, counts.samples, counts.genes)
     dispersions = _check_dispersions(dispersions, counts.genes)
     for name, value in {"ridge": ridge, "min_mean": min_mean}.items():
         if not (is_number(value) and value >= 0):

@@ -10,6 +10,7 @@ users hear of it, at the line where they called.
 from scomics_lite.validation.arguments import (
     check_order,
     check_positive,
+    check_positive_table,
     check_size_factors,
     check_threshold,
     is_number,
@@ -27,6 +28,7 @@ __all__ = [
     "check_counts",
     "check_order",
     "check_positive",
+    "check_positive_table",
     "check_size_factors",
     "check_threshold",
     "did_you_mean",

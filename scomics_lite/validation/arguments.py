@@ -64,7 +64,7 @@ def no_labels(column):
     return [] if column.dtype != object else [value for value in column if not pd.api.types.is_hashable(value)]
 
 
-def check_order(table, names, what, columns=None):
+def check_order(table, names, what, columns=None, *, of="counts"):
     """Refuse a DataFrame or Series that names the samples or genes in another order, or other ones.
 
     Parameters
@@ -77,6 +77,8 @@ def check_order(table, names, what, columns=None):
         What the table is called, for the message.
     columns : pandas.Index, optional
         The names that the columns of a DataFrame should have.
+    of : str
+        What the names are of, for the message.
 
     Examples
     --------
@@ -86,13 +88,13 @@ def check_order(table, names, what, columns=None):
 instead of 's1'. Bring them into one order: size_factors.loc[...]
     """
     variable = what.replace(" ", "_")
-    _compare(getattr(table, "index", None), names, what, "row", f"{variable}.loc[...]")
+    _compare(getattr(table, "index", None), names, what, of, "row", f"{variable}.loc[...]")
     if columns is not None and isinstance(table, pd.DataFrame):
-        _compare(table.columns, columns, what, "column", f"{variable}.loc[:, ...]")
+        _compare(table.columns, columns, what, of, "column", f"{variable}.loc[:, ...]")
 
 
-def _compare(index, names, what, line, selection):
-    """Compare the names of the rows or columns of a table with those of the counts."""
+def _compare(index, names, what, of, line, selection):
+    """Compare the names of the rows or columns of a table with those that they should have."""
     if not isinstance(index, pd.Index) or index.equals(names) or not _are_names(index, names):
         return
     difference = f"{len(index):,} {line}s instead of {len(names):,}"
@@ -101,7 +103,7 @@ def _compare(index, names, what, line, selection):
         difference = f"{line} {place} is {quoted(index[place])} instead of {quoted(names[place])}"
     lacking = names.difference(index, sort=False)
     way_out = f"{quoted(lacking[0])} is not among them" if len(lacking) else f"Bring them into one order: {selection}"
-    raise InputError(f"the names of the {what} are not those of the counts: {difference}. {way_out}")
+    raise InputError(f"the names of the {what} are not those of the {of}: {difference}. {way_out}")
 
 
 def _are_names(index, names):
@@ -111,32 +113,82 @@ def _are_names(index, names):
     return not isinstance(index, pd.RangeIndex)
 
 
-def check_size_factors(size_factors, samples):
-    """Check that there is one positive size factor for every sample, in the samples' order.
+def check_size_factors(size_factors, samples, genes=None):
+    """Check that there is one positive size factor for every sample, or for every sample and gene, in their order.
 
     Parameters
     ----------
-    size_factors : array_like or Series, shape (n,)
+    size_factors : array_like, Series or DataFrame, shape (n,) or (n, g)
         The size factors.
     samples : pandas.Index, shape (n,)
         Names of the samples.
+    genes : pandas.Index, shape (g,), optional
+        Names of the genes, for a caller that can work with size factors of every gene. Without, they are refused.
 
     Returns
     -------
-    ndarray, shape (n,)
+    ndarray, shape (n,) or (n, g)
 
     Examples
     --------
     >>> check_size_factors([0.5, 0.0], pd.Index(["s1", "s2"]))
     Traceback (most recent call last):
     scomics_lite.validation.InputError: size factors must be positive and finite; sample 's2' has 0.0
+    >>> check_size_factors([[0.5, 1.0], [2.0, -1.0]], pd.Index(["s1", "s2"]), pd.Index(["g1", "g2"]))
+    Traceback (most recent call last):
+    scomics_lite.validation.InputError: size factors must be positive and finite; sample 's2' has -1.0 for gene 'g2'
     """
     if isinstance(size_factors, str):
         raise InputError(
             f"size factors are numbers, one for each sample; got {size_factors!r}. "
             "Methods are names for scomics_lite.normalization.size_factors(adata, 'poscounts'), which gives numbers"
         )
-    return check_positive(size_factors, samples, "size factors")
+    if np.ndim(size_factors) != 2:
+        return check_positive(size_factors, samples, "size factors")
+    if genes is None:
+        raise InputError(
+            f"{len(samples)} samples need as many size factors, got shape {np.shape(size_factors)}. Size factors of "
+            "every gene are for scomics_lite.dispersion.estimate and scomics_lite.glm.fit: method='wald' or 'lrt'"
+        )
+    return check_positive_table(size_factors, samples, genes, "size factors")
+
+
+def check_positive_table(table, samples, genes, what):
+    """Check that there is one positive number for every sample and gene, in their order.
+
+    Parameters
+    ----------
+    table : array_like or DataFrame, shape (n, g)
+    samples, genes : pandas.Index, shape (n,) and (g,)
+        Their names.
+    what : str
+        What the numbers are called, for the message.
+
+    Returns
+    -------
+    ndarray, shape (n, g)
+
+    Examples
+    --------
+    >>> check_positive_table([[500.0, 0.0]], pd.Index(["s1"]), pd.Index(["g1", "g2"]), "lengths")
+    Traceback (most recent call last):
+    scomics_lite.validation.InputError: lengths must be positive and finite; sample 's1' has 0.0 for gene 'g2'
+    """
+    check_order(table, samples, what, genes)
+    try:
+        values = np.asarray(table, dtype=float)
+    except (TypeError, ValueError):
+        raise InputError(f"{what} are numbers, one for each sample and gene; got {table!r}") from None
+    if values.shape != (len(samples), len(genes)):
+        way_out = f": {what.replace(' ', '_')}.T" if values.shape == (len(genes), len(samples)) else ""
+        raise InputError(
+            f"{what} are a table of {len(samples):,} samples x {len(genes):,} genes; got shape {values.shape}{way_out}"
+        )
+    if not (values.min(initial=1) > 0 and np.isfinite(values.max(initial=1))):
+        row, column = np.argwhere(~(np.isfinite(values) & (values > 0)))[0]
+        where = f"sample {quoted(samples[row])} has {values[row, column]} for gene {quoted(genes[column])}"
+        raise InputError(f"{what} must be positive and finite; {where}")
+    return values
 
 
 def check_positive(values, samples, what):

@@ -218,83 +218,6 @@ def test_moments_by_hand():
         np.testing.assert_allclose(moments(form, np.ones((4, 1)), s)[[0, 1, 3]], rough, rtol=1e-12)
 
 
-# --- the trend and the prior ------------------------------------------------------------------------------------------
-
-
-def test_the_parametric_trend_finds_the_curve_and_leaves_strays_out():
-    means = np.random.default_rng(5).lognormal(4, 2, 5_000)
-    noise = np.random.default_rng(6).chisquare(8, 5_000) / 8
-    strays = np.where(np.arange(5_000) % 50 == 0, 1e4, 1)
-    fitted = trend.parametric_trend(means, (0.05 + 3 / means) * noise * strays)
-    assert fitted.asymptotic == pytest.approx(0.05, rel=0.1)
-    assert fitted.extra_poisson == pytest.approx(3, rel=0.1)
-    np.testing.assert_allclose(fitted([1, 10]), fitted.asymptotic + fitted.extra_poisson / np.array([1, 10]))
-
-
-@pytest.mark.parametrize(
-    ("means", "dispersions"),
-    [([1.0, 10, 100, 1_000], [0.1, 1, 5, 9]), ([1.0, 10, 100, 1_000], [3.0, 0.01, 9e-4, 8e-6])],
-)
-def test_a_trend_that_cannot_be_positive_is_refused(means, dispersions):
-    with pytest.raises(trend.NoTrendError, match="of these 4 genes"):
-        trend.parametric_trend(means, dispersions)
-
-
-def test_the_gamma_regression_gives_up_in_time(monkeypatch):
-    turn = iter(range(1_000))
-    monkeypatch.setattr(trend, "_gamma_deviance", lambda y, mu: next(turn))
-    means = np.geomspace(1, 100, 20)
-    with pytest.raises(trend.NoTrendError, match="20 genes"):
-        trend.parametric_trend(means, 0.1 + 1 / means)
-
-
-def test_the_local_trend_follows_a_curve():
-    means = np.random.default_rng(9).lognormal(4, 2, 3_000)
-    noise = np.random.default_rng(10).chisquare(8, 3_000) / 8
-
-    def curve(means):
-        return np.exp(-2 - 0.5 * np.log(means) + 0.05 * np.log(means) ** 2)
-
-    fitted = trend.local_trend(means, curve(means) * noise)
-    bias = np.log(noise).mean()
-    at = np.geomspace(*np.quantile(means, [0.01, 0.99]), 20)
-    assert np.abs(np.log(fitted(at) / curve(at)) - bias).max() < 0.15
-    assert repr(fitted).startswith("LocalTrend(means ")
-    exact = trend.local_trend(means, curve(means))  # a parabola is its own local parabola, and goes on as one
-    np.testing.assert_allclose(exact(np.geomspace(1e-6, 1e8, 30)), curve(np.geomspace(1e-6, 1e8, 30)), rtol=1e-6)
-
-
-def test_the_local_trend_needs_genes():
-    with pytest.raises(InputError, match="4 genes are too few for a local trend; use trend='mean'"):
-        trend.local_trend([1, 2, 3, 4], [0.1] * 4)
-
-
-def test_where_the_parametric_trend_fails_the_local_one_helps(monkeypatch, counts, factors):
-    local = estimate(counts, DESIGN, factors, trend="local")
-    assert isinstance(local.trend, trend.LocalTrend)
-    monkeypatch.setattr(trend, "_gamma_regression", lambda x, y, start: None)
-    with pytest.warns(UserWarning, match="Taking trend='local' instead"):
-        found = estimate(counts, DESIGN, factors)
-    assert (found.trended == local.trended).all()
-
-
-def test_the_mean_trend():
-    assert trend.mean_trend([0.25, 0.5, 0.75])([1, 2]).tolist() == [0.5, 0.5]
-
-
-@pytest.mark.parametrize("residual_df", [1, 2, 3, 4, 10])
-@pytest.mark.parametrize("variance", [0.5, 1.0, 2.0])
-def test_the_prior_variance_is_recovered(residual_df, variance):
-    rng = np.random.default_rng(7)
-    log_residuals = np.log(rng.chisquare(residual_df, 40_000) / residual_df) + rng.normal(0, variance**0.5, 40_000)
-    tolerance = 0.35 if residual_df < 4 else 0.15  # smoothing and bins of 0.5; a median deviation of skewed values
-    assert trend.prior_variance(log_residuals, residual_df) == pytest.approx(variance, abs=tolerance)
-
-
-def test_the_prior_variance_has_a_floor():
-    assert trend.prior_variance(np.random.default_rng(8).normal(0, 0.1, 1_000), 8) == 0.25
-
-
 # --- the whole --------------------------------------------------------------------------------------------------------
 
 
@@ -339,7 +262,7 @@ def test_genewise_estimates_are_maxima(counts, factors, design):
     found = estimate(counts, design, factors)
     means = genewise.Means.fit(check_counts(counts), design, factors)
     assert means.model.log_link == (design is BATCHED)
-    mean = means.model.profile(counts, means.coefficients).mu.T
+    mean = means.model.profile(counts, factors[:, None], means.coefficients).mu.T
     exact = maximum_likelihood(counts, mean, design)
     clear = (found.genewise > 1e-3) & (found.genewise < 9)
     both = np.column_stack([exact, found.genewise])[clear]
