@@ -237,7 +237,8 @@ def _check_values(checked, source, layer):
 def _is_no_count(values):
     if np.issubdtype(values.dtype, np.integer):
         return values < 0
-    return ~np.isfinite(values) | (values < 0) | (values != np.rint(values))
+    with np.errstate(invalid="ignore"):  # some NaN, of other programs, are loud
+        return ~np.isfinite(values) | (values < 0) | (values != np.rint(values))
 
 
 def _entries(matrix):

@@ -15,7 +15,7 @@ from scomics_lite.validation.errors import quoted
 SEPARATORS = {"\t": "\\t", ";": ";", ",": ",", "|": "|"}
 THOUSANDS = re.compile(r"-?\d{1,3}([,' ’])\d{3}(?:\1\d{3})*")
 DECIMAL_COMMA = re.compile(r"-?\d*,\d+")
-MOSTLY = 0.1  # of a row or column: annotation may hold some numbers too (chromosomes), and a slip is a single text
+SOME = 0.01  # of a row: chromosomes are mostly numbers; less than that are slips
 LENGTHS = {"length", "gene_length", "genelength", "exon_length", "effective_length", "efflength", "eff_length"}
 NO_GENES = {"N_unmapped", "N_multimapping", "N_noFeature", "N_ambiguous"}  # STAR's; HTSeq's begin with __
 GENE_ID = re.compile(r"ENS[A-Z]*[GT]\d{11}(?:\.\d+)?|FBgn\d{7}|WBGene\d{8}|AT[1-5CM]G\d{5}")
@@ -99,8 +99,9 @@ def _explain_marks(odd):
 
 def _explain_place(frame, texts, no_number):
     """Explain rows and columns of text among numbers, or single texts."""
-    rows = frame.index[no_number.mean(axis=1) > MOSTLY].tolist()
-    columns = texts.columns.tolist() if (no_number.mean(axis=0) > MOSTLY).any() else []
+    share_of_rows, share_of_columns = no_number.mean(axis=1), no_number.mean(axis=0)
+    rows = frame.index[share_of_rows > SOME].tolist() if share_of_rows.max() > 0.5 else []
+    columns = texts.columns.tolist() if share_of_columns.max() > 0.5 else []
     if texts.shape[1] == frame.shape[1] and 0 < len(rows) < len(frame) / 2:
         return (
             f"{len(rows)} of {len(frame)} rows hold no numbers, the first is {quoted(rows[0])}: annotation, a column "

@@ -93,6 +93,22 @@ def test_frames_of_special_types():
     assert check_counts(mixed).matrix.tolist() == [[1, 1, 3], [0, 2, 4]]
 
 
+def test_frames_in_which_zeros_or_missing_values_are_not_stored():
+    sparse_zeros = pd.DataFrame(COUNTS).astype(pd.SparseDtype(int, 0))
+    assert isinstance(check_counts(sparse_zeros).matrix, sparse.csr_array)
+    gaps = pd.DataFrame(COUNTS.astype(float)).astype(pd.SparseDtype(float))  # fills with NaN; zeros are stored
+    assert check_counts(gaps).matrix.tolist() == COUNTS.tolist()
+    ones = pd.DataFrame(COUNTS).astype(pd.SparseDtype(int, 1))
+    assert check_counts(ones).matrix.tolist() == COUNTS.tolist()
+    holey = pd.DataFrame(np.where(COUNTS > 0, COUNTS, np.nan)).astype(pd.SparseDtype(float))
+    assert "counts must not be missing: 2 of 6 values are NaN, the first nan (sample 0, gene 1)" in refusal(holey)
+
+
+def test_frames_of_several_types():
+    mixed = pd.DataFrame({"a": [True, False], "b": [7, 0], "c": np.array([1, 2], np.uint64), "d": [0.0, 3.0]})
+    assert check_counts(mixed).matrix.tolist() == [[1, 7, 1, 0], [0, 0, 2, 3]]
+
+
 def test_a_layer_is_read():
     adata = anndata.AnnData(np.log1p(COUNTS), layers={"counts": COUNTS})
     assert (check_counts(adata, layer="counts").matrix == COUNTS).all()
@@ -294,6 +310,56 @@ def test_a_mudata_holds_several_tables():
     with mudata.set_options(pull_on_update=False):
         mdata = mudata.MuData({"rna": anndata.AnnData(named(COUNTS)), "atac": anndata.AnnData(named(COUNTS))}, axis=-1)
     assert refusal(mdata) == "a MuData holds several tables; choose one, for example mdata['rna']"
+
+
+@pytest.mark.parametrize("column", ["mod", "obs_names", "layers", "X", "isbacked", "index", "dtype"])
+def test_columns_may_be_called_anything(column):
+    frame = named(COUNTS).rename(columns={"g2": column})
+    assert check_counts(frame).genes.tolist() == ["g1", column, "g3"]
+    assert "Library sizes and sampling noise are gone" in refusal(frame / 3.7)
+    assert "layers of this AnnData" not in refusal(np.log1p(frame))
+
+
+class Odd:
+    """Something with the attributes of an AnnData and of a MuData."""
+
+    obs_names = var_names = pd.Index(["a"])
+    layers, mod, X, isbacked = {}, {}, np.ones((1, 1)), False
+
+
+class OwnAnnData(anndata.AnnData):
+    """What a package may inherit from AnnData."""
+
+
+def test_containers_are_told_by_their_type():
+    assert refusal(Odd()) == "counts must be a table of samples x genes, got Odd"
+    assert check_counts(OwnAnnData(named(COUNTS))).genes.tolist() == ["g1", "g2", "g3"]
+    adata = anndata.AnnData(named(COUNTS))
+    adata.raw = adata
+    assert refusal(adata.raw) == "adata.raw is a part of an AnnData; make it one: adata.raw.to_adata()"
+    assert check_counts(adata.raw.to_adata()).samples.tolist() == ["s1", "s2"]
+    assert refusal({"s1": [1, 2]}) == "counts must be a table of samples x genes, got dict"
+
+
+def test_a_series_is_a_row_or_a_column():
+    frame = named(COUNTS)
+    message = refusal(frame["g1"])
+    assert message.startswith("counts must be a table of samples x genes, got a Series: one row or column of it. ")
+    assert check_counts(frame.loc["s1"].to_frame().T, min_samples=1).genes.tolist() == ["g1", "g2", "g3"]
+    assert check_counts(frame["g1"].to_frame()).samples.tolist() == ["s1", "s2"]
+
+
+def test_rows_of_different_lengths():
+    assert "these rows differ in length" in refusal([[1, 2], [3]])
+
+
+def test_checked_counts_are_passed_on_unchanged():
+    checked = check_counts(named(COUNTS))
+    assert check_counts(checked) is checked
+    assert refusal(checked, layer="counts").endswith("only an AnnData has layers; got Counts")
+    assert "got 2 sample" in refusal(checked, min_samples=3)
+    assert checked == checked
+    assert checked != check_counts(named(COUNTS))
 
 
 def test_did_you_mean():
