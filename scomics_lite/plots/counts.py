@@ -7,7 +7,15 @@ from scipy import sparse
 
 from scomics_lite.normalization import METHODS, m_and_a, normalize
 from scomics_lite.plots.style import MARKERS, OKABE_ITO
-from scomics_lite.validation import CountsError, InputError, check_counts, check_size_factors, did_you_mean
+from scomics_lite.validation import (
+    CountsError,
+    InputError,
+    check_counts,
+    check_order,
+    check_size_factors,
+    did_you_mean,
+    is_anndata,
+)
 
 PSEUDO_COUNT = 1  # added before a logarithm in `rle`, where zeros would otherwise drop out of some samples only
 
@@ -41,8 +49,7 @@ def ma(counts, sample, reference, *, size_factors=None, layer=None, ax=None):
     """
     ax = plt.gca() if ax is None else ax
     checked = check_counts(counts, layer=layer)
-    factors = np.ones(len(checked.samples)) if size_factors is None else size_factors
-    rows = normalize(checked.matrix, factors)[[checked.row_of(sample), checked.row_of(reference)]]
+    rows = _normalized(checked, size_factors)[[checked.row_of(sample), checked.row_of(reference)]]
     y, y_reference = rows.toarray() if sparse.issparse(rows) else rows
     both = (y > 0) & (y_reference > 0)
     if not both.any():
@@ -111,8 +118,8 @@ def rle(counts, *, size_factors=None, groups=None, layer=None, ax=None):
         Raw counts.
     size_factors : array_like, shape (n,), optional
         Divide by these first; raw counts are shown when not given.
-    groups : array_like, shape (n,), optional
-        Labels of the samples; boxes are filled by label.
+    groups : array_like, shape (n,), or str, optional
+        Labels of the samples, or the column of an AnnData's ``obs`` that holds them; boxes are filled by label.
     layer : str, optional
         Layer of an AnnData that holds the counts.
     ax : matplotlib.axes.Axes, optional
@@ -129,15 +136,16 @@ def rle(counts, *, size_factors=None, groups=None, layer=None, ax=None):
     """
     ax = plt.gca() if ax is None else ax
     checked = check_counts(counts, layer=layer)
+    labels = None if groups is None else _read_groups(groups, counts, checked.samples)
     shown = checked.positive_samples() > len(checked.samples) / 2
     if not shown.any():
         raise InputError("no gene is counted in more than half of the samples, so no gene has a median to compare with")
-    factors = np.ones(len(checked.samples)) if size_factors is None else size_factors
-    values = normalize(checked.matrix, factors)[:, shown]
+    values = _normalized(checked, size_factors)[:, shown]
     logs = np.log2((values.toarray() if sparse.issparse(values) else values) + PSEUDO_COUNT)
     relative = logs - np.median(logs, axis=0)
     boxes = ax.boxplot(list(relative), showfliers=False, patch_artist=True, widths=0.7, medianprops={"color": "black"})
-    _fill_boxes(ax, boxes["boxes"], groups)
+    if groups is not None:
+        _fill_boxes(ax, boxes["boxes"], labels)
     ax.axhline(0, color=OKABE_ITO["black"], linestyle="-", linewidth=0.8)
     ax.set_ylabel("log2 count − median of the gene")
     if len(relative) <= 12:
@@ -196,15 +204,42 @@ def size_factors(factors, *, against="median_of_ratios", ax=None):
     return ax
 
 
-def _fill_boxes(ax, boxes, groups):
+def _normalized(checked, size_factors):
+    """Give counts over size factors, whose order is that of the samples; over 1 where there are none."""
+    factors = np.ones(len(checked.samples)) if size_factors is None else size_factors
+    return normalize(checked.matrix, check_size_factors(factors, checked.samples))
+
+
+def _read_groups(groups, counts, samples):
+    """Give the label of every sample, from a column of obs or from as many labels."""
+    if isinstance(groups, str):
+        if not is_anndata(counts):
+            raise InputError(
+                f"groups has one label for each sample; got the text {groups!r}. Where counts are an AnnData, a column "
+                "of its obs goes by its name; elsewhere hand over the labels themselves"
+            )
+        if groups not in counts.obs:
+            raise InputError(f"obs has no column {groups!r}; {did_you_mean(groups, counts.obs)}")
+        groups = counts.obs[groups]
+    check_order(groups, samples, "groups")
+    labels = list(groups)
+    if len(labels) != len(samples):
+        raise InputError(f"groups has {len(labels)} labels for {len(samples)} samples; give one for each")
+    missing = np.flatnonzero(pd.isna(np.array(labels, dtype=object)))
+    if missing.size:
+        raise InputError(
+            f"{missing.size:,} of {len(samples):,} samples have no group, the first is {samples[missing[0]]!r}. "
+            "Give them a label of their own, or leave them out of the counts too"
+        )
+    return labels
+
+
+def _fill_boxes(ax, boxes, labels):
     """Fill the boxes of one group with one colour, and name the groups."""
-    labels = list(groups) if groups is not None else [""] * len(boxes)
-    if len(labels) != len(boxes):
-        raise InputError(f"groups has {len(labels)} labels for {len(boxes)} samples; give one for each")
-    if len(set(labels)) > len(OKABE_ITO):
-        raise InputError(f"{len(set(labels))} groups are more than the {len(OKABE_ITO)} colours that can be told apart")
-    colors = dict(zip(pd.unique(np.asarray(labels)), OKABE_ITO.values(), strict=False))
+    groups = list(dict.fromkeys(labels))
+    if len(groups) > len(OKABE_ITO):
+        raise InputError(f"{len(groups)} groups are more than the {len(OKABE_ITO)} colours that can be told apart")
+    colors = dict(zip(groups, OKABE_ITO.values(), strict=False))
     for box, label in zip(boxes, labels, strict=True):
         box.set(facecolor=colors[label], alpha=0.6, linewidth=0.6)
-    if groups is not None:
-        ax.legend([boxes[labels.index(label)] for label in colors], list(colors))
+    ax.legend([boxes[labels.index(label)] for label in groups], groups)

@@ -7,7 +7,8 @@ from matplotlib.colors import LogNorm
 from scipy import stats
 
 from scomics_lite.empirical_bayes import AshResult, Mixture
-from scomics_lite.plots.results import ROOM, check_label, name_points
+from scomics_lite.plots.labels import check_label, choose, name_points
+from scomics_lite.plots.results import ROOM
 from scomics_lite.plots.style import OKABE_ITO, plain_ticks
 from scomics_lite.validation import InputError
 
@@ -31,8 +32,8 @@ def shrinkage(effects, shrunken, standard_errors, *, label=0, ax=None):
         Estimates, their shrunken values and their standard errors: columns ``effects``, ``posterior_mean`` and
         ``standard_errors`` of an `AshResult`'s ``to_frame()``, say. Genes that lack one, or have an infinite one, are
         left out.
-    label : int
-        How many genes to name, those that move most.
+    label : int or list of str
+        How many genes to name, those that move most; or the names of the genes.
     ax : matplotlib.axes.Axes, optional
         Drawn on; the current axes when not given.
 
@@ -47,14 +48,15 @@ def shrinkage(effects, shrunken, standard_errors, *, label=0, ax=None):
     >>> [text.get_text() for text in ax.texts], ax.get_ylabel()
     (['b'], 'standard error')
     """
-    check_label(label)
     genes = _read_effects(effects, shrunken, standard_errors)
+    label = check_label(label, genes.index)
+    genes = _with_all_three(genes)
     ax = plt.gca() if ax is None else ax
     moved = (genes["effect"] - genes["shrunken"]).abs().to_numpy()
-    named = genes.iloc[np.argsort(-moved, kind="stable")[:label]]
+    named = genes.iloc[choose(label, genes.index, np.argsort(-moved, kind="stable"))]
     effect, pulled, error = genes.to_numpy().T
     if len(genes) <= MOST_ARROWS:
-        _draw_arrows(ax, effect, pulled, error, margin=0.3 if label else 0.05)  # names stand beyond the arrows
+        _draw_arrows(ax, effect, pulled, error, margin=0.3 if len(named) else 0.05)  # names stand beyond the arrows
         arrows = np.stack([np.minimum(effect, pulled), error, np.maximum(effect, pulled), error], axis=1)
         name_points(ax, named["effect"], named["error"], named.index, avoid=arrows.reshape(-1, 2, 2))
     else:
@@ -140,9 +142,12 @@ def prior_and_posterior(result, gene, *, ax=None):
     if not isinstance(result, AshResult):
         raise InputError(f"prior_and_posterior shows what scomics_lite.empirical_bayes.ash gives; got {_kind(result)}")
     row = result.row_of(gene)
-    estimate, error = result.effects[row], result.standard_errors[row]
-    if not (np.isfinite(estimate) and np.isfinite(error)):
-        raise InputError(f"gene {gene!r} has estimate {estimate:g} and standard error {error:g}: no likelihood to plot")
+    estimate, error, df = result.effects[row], result.standard_errors[row], _df(result, row)
+    if not np.isfinite([estimate, error, 1 / df]).all():
+        of_df = "" if result.df is None else f" of {df:g} degrees of freedom"
+        raise InputError(
+            f"gene {gene!r} has estimate {estimate:g} and standard error {error:g}{of_df}: no likelihood to plot"
+        )
     ax = plt.gca() if ax is None else ax
     mode = result.mixture.mode * _unit(result, row)
     ends = estimate + REACH * error * np.array([-1, 1])
@@ -165,7 +170,7 @@ def prior_and_posterior(result, gene, *, ax=None):
 
 
 def _read_effects(effects, shrunken, standard_errors):
-    """Give the genes that have all three numbers, as a table with columns effect, shrunken and error."""
+    """Give a table of the genes with columns effect, shrunken and error."""
     columns = {"effect": effects, "shrunken": shrunken, "error": standard_errors}
     series = [values for values in columns.values() if isinstance(values, pd.Series)]
     index = series[0].index if series else None
@@ -191,6 +196,10 @@ def _read_effects(effects, shrunken, standard_errors):
         raise InputError(
             f"standard errors must be positive; gene {genes.index[bad[0]]!r} has {genes['error'].iloc[bad[0]]:g}"
         )
+    return genes
+
+
+def _with_all_three(genes):
     shown = genes[np.isfinite(genes).all(axis=1)]
     if shown.empty:
         raise InputError(f"none of the {len(genes):,} genes has an estimate, a shrunken one and a standard error")
@@ -259,9 +268,13 @@ def _prior_density(result, row, x):
 
 
 def _likelihood(result, row, x):
-    errors = stats.norm if result.df is None else stats.t(result.df)
     error = result.standard_errors[row]
-    return errors.pdf((result.effects[row] - x) / error) / error
+    return stats.t(_df(result, row)).pdf((result.effects[row] - x) / error) / error
+
+
+def _df(result, row):
+    """Give the degrees of freedom of a gene's standard error, infinite for a normal one."""
+    return np.inf if result.df is None else float(np.broadcast_to(result.df, result.effects.shape)[row])
 
 
 def _around(mode, low, high):

@@ -1,15 +1,12 @@
 """Plots of the table that `scomics_lite.differential.test` gives, and of single genes; on matplotlib Axes."""
 
-from difflib import get_close_matches
-from itertools import product
-
 import anndata
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.transforms import Bbox
 from scipy import sparse
 
+from scomics_lite.plots.labels import check_label, choose, name_points, unknown_gene
 from scomics_lite.plots.models import name_places
 from scomics_lite.plots.style import MARKERS, OKABE_ITO
 from scomics_lite.validation import InputError, check_counts, check_size_factors, did_you_mean
@@ -33,8 +30,8 @@ def volcano(table, *, alpha=0.1, label=0, ax=None):
         With columns ``log2FoldChange``, ``pvalue`` and ``padj``, from `scomics_lite.differential.test`.
     alpha : float
         False discovery rate.
-    label : int
-        How many genes to name, those of the smallest p-values.
+    label : int or list of str
+        How many genes to name, those of the smallest p-values; or the names of the genes.
     ax : matplotlib.axes.Axes, optional
         Drawn on; the current axes when not given.
 
@@ -51,7 +48,7 @@ def volcano(table, *, alpha=0.1, label=0, ax=None):
     """
     table = _read_table(table, ["log2FoldChange", "pvalue", "padj"], alpha)
     check_pvalues(table["pvalue"])
-    check_label(label)
+    label = check_label(label, table.index)
     table = _genes_where(table, np.isfinite(table["log2FoldChange"]) & table["pvalue"].notna())
     ax = plt.gca() if ax is None else ax
     with np.errstate(divide="ignore"):
@@ -61,22 +58,24 @@ def volcano(table, *, alpha=0.1, label=0, ax=None):
     _draw_genes(ax, x, height, (table["padj"] < alpha).to_numpy(), alpha, (0, top), "with p = 0")
     ax.set(ylim=(-0.03 * top, ROOM * top), xlabel="log2 fold change", ylabel="−log10 p-value")
     ax.legend(loc="upper right", markerscale=2)  # in the room above the edge
-    first = np.argsort(table["pvalue"], kind="stable")[:label]
-    name_points(ax, x[first], np.minimum(height, top)[first], table.index[first])
+    named = choose(label, table.index, np.argsort(table["pvalue"], kind="stable"))
+    name_points(ax, x[named], np.minimum(height, top)[named], table.index[named])
     return ax
 
 
 def mean_difference(table, *, column="log2FoldChange", alpha=0.1, ax=None):
-    """Plot log2 fold changes against mean counts (an MA plot); genes with padj < alpha stand out.
+    """Plot log2 fold changes against means (an MA plot); genes with padj < alpha stand out.
 
     The axis ends a tenth beyond the size that 99 % of ``log2FoldChange`` keep below, whichever column is drawn, so that
     shrunken fold changes compare with estimates at a glance; those beyond are triangles at its edges. Genes without a
-    count or a fold change are left out.
+    mean (a count, where it is of counts) or a fold change are left out.
 
     Parameters
     ----------
     table : DataFrame
-        With columns ``baseMean``, ``log2FoldChange`` and ``padj``, from `scomics_lite.differential.test`.
+        With columns ``baseMean``, ``log2FoldChange`` and ``padj``, from `scomics_lite.differential.test` or
+        `scomics_lite.quasi_likelihood.test`; or with ``mean``, of logarithms, in place of ``baseMean``, from
+        `scomics_lite.linear_models.moderated_t_test`.
     column : str
         Which fold changes to draw: ``"shrunken"`` are those of a test with ``shrink=``.
     alpha : float
@@ -96,19 +95,21 @@ def mean_difference(table, *, column="log2FoldChange", alpha=0.1, ax=None):
     """
     source = TEST + "(..., shrink='ash')" * (column == "shrunken")
     drawn = read_columns(table, [column], source)[column]
-    table = _read_table(table, ["baseMean", "log2FoldChange", "padj"], alpha).assign(drawn=drawn)
-    is_finite = np.isfinite(table[["log2FoldChange", "drawn"]]).all(axis=1)
-    table = _genes_where(table, is_finite & (table["baseMean"] > 0))
+    of_logs = "mean" in table and "baseMean" not in table
+    mean = "mean" if of_logs else "baseMean"
+    table = _read_table(table, [mean, "log2FoldChange", "padj"], alpha).assign(drawn=drawn)
+    is_finite = np.isfinite(table[[mean, "log2FoldChange", "drawn"]]).all(axis=1)
+    table = _genes_where(table, is_finite & (of_logs | (table[mean] > 0)))
     ax = plt.gca() if ax is None else ax
     change = table["drawn"].to_numpy()
     edge = 1.1 * table["log2FoldChange"].abs().quantile(SHOWN_QUANTILE) or 1.0
     called = (table["padj"] < alpha).to_numpy()
-    _draw_genes(ax, table["baseMean"].to_numpy(), change, called, alpha, (-edge, edge), f"beyond ±{edge:.2g}")
+    _draw_genes(ax, table[mean].to_numpy(), change, called, alpha, (-edge, edge), f"beyond ±{edge:.2g}")
     ax.axhline(0, color=OKABE_ITO["black"], linestyle="-", linewidth=0.8)
     ax.set(
-        xscale="log",
+        xscale="linear" if of_logs else "log",
         ylim=(-1.1 * edge, (2 * ROOM - 1) * edge),
-        xlabel="mean normalized count",
+        xlabel="mean log2 value" if of_logs else "mean normalized count",
         ylabel="log2 fold change" if column == "log2FoldChange" else f"{column} log2 fold change",
     )
     ax.legend(loc="upper right", markerscale=2)  # in the room above the edge
@@ -195,8 +196,7 @@ def gene_counts(adata, gene, by, *, size_factors=None, layer=None, ax=None):
         raise InputError(f"gene_counts needs an AnnData, whose obs describes the samples; got {type(adata).__name__}")
     checked = check_counts(adata, layer=layer)
     if gene not in checked.genes:
-        similar = get_close_matches(str(gene), [str(name) for name in checked.genes], n=5)
-        raise InputError(f"there is no gene {gene!r}; {did_you_mean(gene, similar or checked.genes[:20])}")
+        raise InputError(unknown_gene(gene, checked.genes))
     names = [by] if isinstance(by, str) else by
     if not (isinstance(names, list | tuple) and len(names) in (1, 2)):
         raise InputError(f"by is a column of obs, or two: (levels, colours); got {by!r}")
@@ -237,40 +237,6 @@ def _draw_genes(ax, x, y, called, alpha, edges, beyond):
             look = {"s": 16, "marker": marker, "c": np.where(called, blue, grey)[here], "rasterized": True}
             ax.scatter(x[here], np.full(here.sum(), edge), label=label, **look)
             label = None  # one entry for both
-
-
-def name_points(ax, x, y, names, avoid=()):
-    """Write names beside points, each at the nearest place to its point where it covers no other name or point.
-
-    Boxes to avoid are lower left and upper right corners, (number, 2, 2), in the axes' own numbers.
-    """
-    if not len(names):
-        return
-    ax.figure.draw_without_rendering()  # from here on it is known where on the page the points are
-    pixels = ax.transData.transform(np.column_stack([x, y]))
-    taken = [ax.get_legend().get_window_extent(), *(Bbox.from_bounds(px - 2, py - 2, 4, 4) for px, py in pixels)]
-    taken += [Bbox(ax.transData.transform(corners)).padded(2) for corners in avoid]
-    for point, name in zip(zip(x, y, strict=True), names, strict=True):
-        text = ax.annotate(str(name), point, (0, 0), textcoords="offset points", va="center", fontsize="small")
-        taken.append(_move_to_free_place(ax, text, taken))
-        if text.xyann[1]:
-            line = {"arrowstyle": "-", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 0}
-            ax.annotate("", point, text.xyann, textcoords="offset points", arrowprops=line)
-
-
-def _move_to_free_place(ax, text, taken):
-    """Try the places beside the point, then higher and lower ones; take the first where none is free."""
-    outwards = ["left", "right"] if text.xy[0] >= 0 else ["right", "left"]  # alignment: the end next to the point
-    line = 1.1 * text.get_window_extent().height * 72 / ax.figure.dpi  # in points
-    steps = sorted(range(-10, 11), key=lambda step: (abs(step), -step))
-    for step, side in [*product(steps, outwards), (0, outwards[0])]:
-        text.set(ha=side)
-        text.xyann = (6 if side == "left" else -6, step * line)
-        box = text.get_window_extent()
-        corners = ax.bbox.count_contains([box.min, box.max])
-        if corners == 2 and not box.count_overlaps(taken):
-            break
-    return box
 
 
 def _draw_by_level(ax, x, y, colors=None, name=None):
@@ -332,12 +298,6 @@ def check_column(table, column, source):
         )
     if isinstance(table[column], pd.DataFrame):
         raise InputError(f"the table has more than one column {column!r}; drop the others")
-
-
-def check_label(label):
-    """Refuse what is no number of genes to be named."""
-    if not (isinstance(label, int | np.integer) and label >= 0):
-        raise InputError(f"label is how many genes to name, 0 or more; got {label!r}")
 
 
 def check_pvalues(p):

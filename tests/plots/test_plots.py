@@ -112,7 +112,7 @@ def test_tmm_trims_shows_the_genes_of_m_and_a_and_the_factor(ax):
         np.testing.assert_allclose(points(collection), expected)
     kept = genes[genes["kept"]]
     edges = [kept["M"].min(), kept["M"].max(), kept["A"].min(), kept["A"].max()]
-    factors = norm_factors(COUNTS, reference="a")
+    factors = np.asarray(norm_factors(COUNTS, reference="a"))
     np.testing.assert_allclose([level(line) for line in ax.lines], [*edges, np.log2(factors[2] / factors[0])])
     assert legend(ax) == ["trimmed", "kept", f"log2 f = {np.log2(factors[2] / factors[0]):.3f}"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("A = mean log2 share of the library", "M = log2 share ratio, c / a")
@@ -131,7 +131,7 @@ def test_rle_boxes_are_log_counts_minus_the_gene_s_median(form, ax):
     counts = COUNTS.copy()
     counts.iloc[:2, :5] = 0
     counts.iloc[2:, :5] = 900  # counted in half of the samples: left out
-    factors = estimate(counts, "tmm")
+    factors = np.asarray(estimate(counts, "tmm"))
     plots.rle(FORMS[form](counts), size_factors=factors, ax=ax)
     logs = np.log2(counts.to_numpy()[:, 5:] / factors[:, None] + 1)
     relative = logs - np.median(logs, axis=0)
@@ -170,11 +170,60 @@ def test_rle_fills_boxes_by_group(kind, ax):
     assert plots.rle(COUNTS, ax=plt.figure().add_subplot()).get_legend() is None
 
 
+def test_rle_takes_a_column_of_obs_by_its_name(ax):
+    adata = anndata.AnnData(COUNTS, obs=pd.DataFrame({"condition": ["x", "y", "x", "y"]}, index=NAMES))
+    plots.rle(adata, groups="condition", ax=ax)
+    assert legend(ax) == ["x", "y"]
+    with pytest.raises(InputError, match="obs has no column 'conditions'; did you mean 'condition'"):
+        plots.rle(adata, groups="conditions")
+    with pytest.raises(InputError, match=r"groups has one label for each sample; got the text 'xyxy'\. Where counts"):
+        plots.rle(COUNTS, groups="xyxy")
+    way_out = plots.rle(COUNTS, groups=adata.obs["condition"], ax=plt.figure().add_subplot())
+    assert legend(way_out) == ["x", "y"]
+
+
+@pytest.mark.parametrize("labels", [[1, "a", 1, "a"], [True, False, True, False], [(1, 2), "b", (1, 2), "b"]])
+def test_labels_may_be_anything_that_can_be_told_apart(labels, ax):
+    plots.rle(COUNTS, groups=labels, ax=ax)
+    assert legend(ax) == [str(label) for label in labels[:2]]
+
+
 def test_rle_refuses_groups_that_do_not_fit():
     with pytest.raises(InputError, match="groups has 2 labels for 4 samples; give one for each"):
         plots.rle(COUNTS, groups=["x", "y"])
     with pytest.raises(InputError, match="9 groups are more than the 8 colours that can be told apart"):
         plots.rle(np.tile(COUNTS, (3, 1))[:9], groups=range(9))
+
+
+@pytest.mark.parametrize("nothing", [np.nan, None, pd.NA, pd.NaT])
+def test_samples_without_a_group_are_named_and_the_ways_out_work(nothing, ax):
+    groups = pd.Series(["x", nothing, "y", nothing], index=NAMES, dtype=object)
+    with pytest.raises(InputError, match="2 of 4 samples have no group, the first is 'b'"):
+        plots.rle(COUNTS, groups=groups)
+    plots.rle(COUNTS, groups=groups.fillna("none"), ax=ax)
+    assert legend(ax) == ["x", "none", "y"]
+    known = groups.notna()
+    assert legend(plots.rle(COUNTS[known], groups=groups[known], ax=plt.figure().add_subplot())) == ["x", "y"]
+
+
+def test_tables_in_another_order_are_refused():
+    shuffled = ["c", "a", "d", "b"]
+    factors = pd.Series([1.0, 2, 3, 4], index=NAMES)
+    for draw in (CALLS["ma"], plots.rle, plots.mean_variance):
+        with pytest.raises(InputError, match="the names of the size factors are not those of the counts: row 0 is 'c'"):
+            draw(COUNTS, size_factors=factors[shuffled])
+        draw(COUNTS, size_factors=factors[shuffled].loc[NAMES], ax=plt.figure().add_subplot())
+    groups = pd.Series(["x", "y", "x", "y"], index=NAMES)
+    with pytest.raises(InputError, match="the names of the groups are not those of the counts: row 0 is 'c'"):
+        plots.rle(COUNTS, groups=groups[shuffled])
+
+
+def test_small_integers_do_not_wrap(ax):
+    counts = COUNTS.clip(upper=250).astype(np.uint8)
+    for name in CALLS:
+        small, wide = (CALLS[name](table, ax=plt.figure().add_subplot()) for table in (counts, counts.astype(float)))
+        for mine, its in zip(small.lines, wide.lines, strict=True):
+            np.testing.assert_array_equal(mine.get_data(), its.get_data())
 
 
 def test_rle_needs_genes_that_most_samples_have():

@@ -36,6 +36,8 @@ SETTINGS = {
     "normal": {"mixture": "normal"},
     "half_normal": {"mixture": "half_normal"},
     "t errors": {"mixture": "uniform", "df": 4.0},
+    "t errors, each gene its own": {"mixture": "uniform", "df": np.geomspace(2.5, 40, 300)},
+    "t errors and normal ones": {"df": np.where(np.arange(300) == 7, np.inf, 5.0)},
     "z_scores": {"mixture": "normal", "exchangeable": "z_scores"},
     "other mode": {"mixture": "half_uniform", "mode": 0.3},
     "z_scores and other mode": {"exchangeable": "z_scores", "mode": 0.3},
@@ -148,6 +150,16 @@ def test_the_genes_that_move_most_are_named(number, repeat, ax):
     assert [text.xy for text in named(ax)] == list(places.itertuples(index=False, name=None))[:number]
 
 
+def test_genes_are_named_by_their_names_too(ax):
+    by_columns(plots.shrinkage, GENES, label=["same", "firm"], ax=ax)
+    assert sorted(text.get_text() for text in named(ax)) == ["firm", "same"]
+    with pytest.raises(InputError, match="there is no gene 'frim'; did you mean 'firm'"):
+        by_columns(plots.shrinkage, GENES, label=["frim"])
+    with pytest.warns(UserWarning, match="not named, because the numbers to be plotted are missing: 'untested'"):
+        by_columns(plots.shrinkage, GENES, label=["untested", "same"], ax=(other := plt.figure().add_subplot()))
+    assert [text.get_text() for text in named(other)] == ["same"]
+
+
 def test_names_cover_neither_arrows_nor_each_other(ax):
     plots.shrinkage(EFFECTS[:30], EFFECTS[:30] / 2, ERRORS[:30], label=8, ax=ax)
     boxes = [text.get_window_extent() for text in named(ax)]
@@ -248,7 +260,8 @@ def test_the_curves_of_a_gene_are_bayes_rule(name, results, ax):
     b, s = EFFECTS.iloc[gene], ERRORS[gene]
     unit = s if "z_scores" in name else 1.0
     mode = result.mixture.mode * unit
-    errors = stats.t(4) if result.df else stats.norm
+    df = np.broadcast_to(np.inf if result.df is None else result.df, 300)[gene]
+    errors = stats.t(df) if np.isfinite(df) else stats.norm
     x, prior = curve(ax, "prior")
     likelihood = errors.pdf((b - x) / s) / s
     np.testing.assert_allclose(curve(ax, "likelihood")[1], likelihood)
@@ -322,6 +335,9 @@ def test_prior_and_posterior_refuses_what_has_no_posterior(results):
         plots.prior_and_posterior(result, "untested")
     with pytest.raises(InputError, match="gene 'unknown' has estimate 2 and standard error inf: no likelihood"):
         plots.prior_and_posterior(result, "unknown")
+    result = ash(pd.Series([1.0, 3.0, 2.0], index=["a", "b", "few"]), [1, 1, 1], df=[3.0, 3.0, np.nan])
+    with pytest.raises(InputError, match="estimate 2 and standard error 1 of nan degrees of freedom: no likelihood"):
+        plots.prior_and_posterior(result, "few")
     assert not plt.get_fignums()
 
 

@@ -1,5 +1,6 @@
 """The plots of tables of genes and of single genes: what stands on the axes, and what is drawn."""
 
+import time
 from itertools import combinations
 
 import anndata
@@ -11,7 +12,7 @@ from fixtures.axes import legend, points
 from matplotlib.colors import to_hex
 from scipy import sparse, stats
 
-from scomics_lite import differential, plots, simulate
+from scomics_lite import design, differential, dispersion, linear_models, plots, quasi_likelihood, simulate
 from scomics_lite.validation import CountsError, InputError
 
 pytestmark = pytest.mark.usefixtures("closed_figures")
@@ -204,10 +205,70 @@ def test_names_without_room_stay_at_their_points():
     assert [text.xyann for text in names(ax)] == [(6, 0), (6, 0)]
 
 
-@pytest.mark.parametrize("label", [-1, 2.5, "up"])
-def test_label_is_a_number_of_genes(label):
-    with pytest.raises(InputError, match="label is how many genes to name, 0 or more"):
+@pytest.mark.parametrize("label", [-1, 2.5, None])
+def test_label_is_a_number_of_genes_or_their_names(label):
+    with pytest.raises(InputError, match="label is how many genes to name, 0 or more, or a list of their names; got"):
         plots.volcano(TABLE, label=label)
+
+
+@pytest.mark.parametrize("form", [list, tuple, np.array, pd.Index, pd.Series, dict.fromkeys])
+def test_genes_are_named_by_their_names_too(form, ax):
+    plots.volcano(TABLE, label=form(["even", "up"]), ax=ax)
+    assert [text.get_text() for text in names(ax)] == ["up", "even"]  # the smallest p-value chooses its place first
+    assert [text.xy for text in names(ax)] == [(2, 8), (0.1, pytest.approx(-np.log10(0.6)))]
+
+
+def test_one_gene_and_no_gene_are_named_by_name(ax):
+    plots.volcano(TABLE, label="down", ax=ax)
+    assert [text.get_text() for text in names(ax)] == ["down"]
+    plots.volcano(TABLE, label=[], ax=(other := plt.figure().add_subplot()))
+    assert names(other) == []
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        (["up", "dwon"], "there is no gene 'dwon'; did you mean 'down'"),
+        ("stepe", "there is no gene 'stepe'; did you mean 'steep'"),
+        ([3], "there is no gene 3; Known: "),
+        ([["up"]], r"there is no gene \['up'\]"),
+    ],
+)
+def test_names_of_no_gene_are_refused(label, message):
+    with pytest.raises(InputError, match=message):
+        plots.volcano(TABLE, label=label)
+
+
+def test_genes_asked_for_that_have_no_place_are_said(ax):
+    with pytest.warns(UserWarning, match="the numbers to be plotted are missing: 'outlier', 'empty'") as caught:
+        plots.volcano(TABLE, label=["outlier", "up", "empty"], ax=ax)
+    assert caught[0].filename == __file__
+    assert [text.get_text() for text in names(ax)] == ["up"]
+
+
+def test_every_gene_of_a_name_is_named(ax):
+    plots.volcano(TABLE.rename(index={"down": "up"}), label=["up"], ax=ax)
+    assert [text.xy for text in names(ax)] == [(2, 8), (-1.5, 4)]
+
+
+def test_hundreds_of_names_take_no_longer_than_drawing_them():
+    rng = np.random.default_rng(3)
+    p = rng.uniform(size=14_000) ** 3
+    table = pd.DataFrame({"log2FoldChange": rng.normal(size=p.size), "pvalue": p, "padj": p}).rename("gene{}".format)
+
+    def seconds(label):
+        figure, ax = plt.subplots()
+        start = time.process_time()
+        plots.volcano(table, label=label, ax=ax)
+        placed = time.process_time()
+        figure.canvas.draw()
+        return placed - start, time.process_time() - placed
+
+    seconds(5)  # fonts are found once
+    few, _ = seconds(20)
+    many, drawing = seconds(400)
+    assert len(names(plt.gca())) == 400
+    assert many < 20 * few + 2 * drawing  # linear; before, each name was tried at each place against all others
 
 
 def test_p_values_outside_0_and_1_are_refused():
@@ -273,6 +334,34 @@ def test_genes_without_counts_are_left_out(ax):
 def test_fold_changes_that_are_all_zero(ax):
     plots.mean_difference(TABLE.loc[["even"]].assign(log2FoldChange=0.0), ax=ax)
     assert ax.get_ylim()[0] < 0 < ax.get_ylim()[1]
+
+
+def test_mean_difference_of_a_table_of_logarithms(ax):
+    means = [-1.2, 5.0, 0.0, 9.0, 3.0, 2.0, np.nan]
+    table = TABLE.drop(columns="baseMean").assign(mean=means)
+    plots.mean_difference(table, ax=ax)
+    other, called = ax.collections
+    np.testing.assert_allclose(points(other), [[-1.2, 0.1], [3, 4], [2, 0.5]])
+    np.testing.assert_allclose(points(called), [[5, 2], [0, -1.5], [9, 1]])
+    assert (ax.get_xscale(), ax.get_xlabel()) == ("linear", "mean log2 value")
+    plots.mean_difference(TABLE.assign(mean=means), ax=(counts := plt.figure().add_subplot()))
+    assert (counts.get_xscale(), counts.get_xlabel()) == ("log", "mean normalized count")
+
+
+def test_every_test_of_the_package_gives_a_table_that_can_be_drawn():
+    adata = simulate.bulk_counts(["A"] * 4 + ["B"] * 4, 400, log2_fold_change=2, library_sizes=1e6, rng=1)
+    s, of = adata.obs["size_factor"], ("condition", "B", "A")
+    matrix = design.design_matrix(adata.obs, "~ condition")
+    ql = quasi_likelihood.fit(adata, matrix, s, dispersion.edger_dispersions(adata, matrix, s))
+    weighed = linear_models.voom(adata, matrix, s)
+    linear = linear_models.fit(weighed.values, matrix, weighed.weights)
+    tables = [quasi_likelihood.test(ql, of), linear_models.moderated_t_test(linear, of)]
+    tables += [differential.test(adata, "~ condition", of, method=method) for method in ("wald", "ql", "voom")]
+    for table in tables:
+        known = table["log2FoldChange"].notna()
+        for draw in (plots.mean_difference, plots.volcano):
+            ax = draw(table, ax=plt.figure().add_subplot())
+            assert sum(len(points(collection)) for collection in ax.collections) == known.sum()
 
 
 # --- p-values ---------------------------------------------------------------------------------------------------------
