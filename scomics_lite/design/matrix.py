@@ -1,5 +1,6 @@
 """From formulas to designs, and from groups to vectors; reached as `scomics_lite.design.design_matrix`."""
 
+import keyword
 import re
 from itertools import product
 
@@ -119,8 +120,9 @@ def _read(obs, formula):
         parsed = Formula(formula)
         names = _names_in(parsed, obs) if isinstance(parsed, SimpleFormula) else None
     except (FormulaicError, TypeError, SyntaxError) as error:
-        hint = next(filter(None, (_backticks(word, obs) for word in re.findall(r"\w+", str(formula)))), "")
-        raise InputError(f"the formula {formula!r} cannot be read: {_reason(formula, error)}{hint}") from None
+        raise InputError(
+            f"the formula {formula!r} cannot be read: {_reason(formula, error)}{_hint(formula, obs)}"
+        ) from None
     if names is None:
         raise InputError(f"the formula {formula!r} must have a right-hand side only: '~ batch + condition'")
     for name in names:
@@ -130,7 +132,24 @@ def _read(obs, formula):
                 f"{_backticks(name, obs)}"
             )
         check_column(obs, name)
+        if re.search(rf"(?<![\w.`]){re.escape(name)}(?:\.\w+)*\(", str(formula)):
+            raise InputError(
+                f"the formula {formula!r} takes {name!r} for a function, and it is a column. {_rename(name)}"
+            )
     return parsed, pd.DataFrame({name: _plain_column(obs[name]) for name in names}, index=obs.index)
+
+
+def _hint(formula, obs):
+    """Say which name of a column may be what cannot be read."""
+    for name in map(str, obs):
+        if keyword.iskeyword(name) and re.search(rf"\b{name}\b", str(formula)):
+            return f". {name!r} is a word of Python's. {_rename(name)}"
+    words = re.findall(r"\w+", re.sub("`[^`]*`", "", str(formula)))
+    return next(filter(None, (_backticks(word, obs) for word in words)), "")
+
+
+def _rename(name):
+    return f"Rename the column: obs.rename(columns={{{name!r}: {name + '_'!r}}})"
 
 
 def _backticks(word, obs):
@@ -239,7 +258,7 @@ def _factors(spec):
         levels = [str(level) for level in state.levels]
         _check_levels(str(factor), levels)
         columns = sorted({str(name) for name in spec.factor_variables[factor]} & set(spec.required_variables))
-        factors[str(factor)] = {"levels": levels, "columns": columns}
+        factors[re.sub("^`([^`]*)`$", r"\1", str(factor))] = {"levels": levels, "columns": columns}
     return factors
 
 

@@ -258,6 +258,6 @@ def _add(table, adata, key):
             f"key_added={key!r} puts the table into the var of an AnnData, and the counts are a "
             f"{type(adata).__name__}: table.add_prefix('{key}_') gives columns to join by hand"
         )
-    for column in table.columns.intersection(ADDED):
-        adata.var[f"{key}_{column}"] = table[column]
-    adata.uns[str(key)] = dict(table.attrs)
+    added = table[table.columns.intersection(ADDED)].add_prefix(f"{key}_")
+    adata.var = adata.var.assign(**dict(added.items()))  # set as a whole: what is set in a view's var draws a warning
+    adata.uns = {**adata.uns, str(key): dict(table.attrs)}

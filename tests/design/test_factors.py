@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scomics_lite.design import Design, contrast, design_matrix, diagnose, match_design
+from scomics_lite.design import Design, contrast, design_matrix, diagnose, group_mean, match_design
 from scomics_lite.validation import InputError
 
 INPLACE = {"inplace": True}
@@ -193,6 +193,42 @@ def test_odd_names_are_told_of_backticks_and_work_with_them(name):
     design = design_matrix(obs, f"~ x + `{name}`")
     assert contrast(design, (name, "b", "a")).tolist() == [0, 0, 1]
     assert design_matrix(obs, f"~ x + C(`{name}`)").samples_of(name, "b").tolist() == [1, 3]
+
+
+def test_a_factor_is_called_as_its_column_is_even_with_a_colon():
+    obs = pd.DataFrame({"time:point": list("abab"), "x": [1.0, 2, 4, 3]})
+    design = design_matrix(obs, "~ x + `time:point`")
+    assert list(design.factors) == ["time:point"]
+    assert contrast(design, ("time:point", "b", "a")).tolist() == [0, 0, 1]
+    assert group_mean(design, obs, **{"time:point": "b"}).tolist() == [1, 2.5, 1]
+
+
+@pytest.mark.parametrize("name", ["C", "np", "scale"])
+def test_a_column_called_as_a_function_is_to_be_renamed(name):
+    obs = pd.DataFrame({name: [1.0, 2, 4, 3], "x": list("abab")})
+    assert design_matrix(obs, f"~ {name} + x").shape == (4, 3)
+    formula = {"C": "~ C(x) + C", "np": "~ x + np.log(np)", "scale": "~ x + scale(`scale`)"}[name]
+    with pytest.raises(InputError, match=rf"'{name}' for a function.*columns={{'{name}': '{name}_'}}"):
+        design_matrix(obs, formula)
+    renamed = obs.rename(columns={name: f"{name}_"})
+    formula = {"C": "~ C(x) + C_", "np": "~ x + np.log(np_)", "scale": "~ x + scale(scale_)"}[name]
+    assert design_matrix(renamed, formula).shape == (4, 3)
+
+
+def test_a_column_called_as_a_word_of_python_is_to_be_renamed_inside_functions():
+    obs = pd.DataFrame({"class": list("abab"), "cell type": list("aabb")})
+    assert list(design_matrix(obs, "~ class").columns) == ["Intercept", "class[b]"]
+    with pytest.raises(InputError, match=r"'class' is a word of Python's.*columns={'class': 'class_'}"):
+        design_matrix(obs, "~ `cell type` + C(class)")
+    renamed = obs.rename(columns={"class": "class_"})
+    assert design_matrix(renamed, "~ `cell type` + C(class_)").shape == (4, 3)
+
+
+def test_names_in_backticks_are_not_what_cannot_be_read():
+    obs = pd.DataFrame({"cell type": list("abab")})
+    with pytest.raises(InputError) as refusal:
+        design_matrix(obs, "~ `cell type` +")
+    assert "backticks" not in str(refusal.value)
 
 
 def test_numbers_that_look_like_labels_are_told_of_in_a_form_that_works():

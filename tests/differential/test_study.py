@@ -346,6 +346,15 @@ def test_a_table_can_stay_in_the_anndata_and_on_disk(two, tmp_path):
         run(counts, obs=two.obs, key_added="B_A")
 
 
+def test_a_table_can_be_put_into_a_part_of_an_anndata(two):
+    whole = two.copy()
+    part = whole[:, :200]
+    table = run(part, key_added="B_A")
+    assert part.var["B_A_status"].tolist() == table["status"].tolist()
+    assert part.uns["B_A"]["method"] == "wald"
+    assert "B_A_status" not in whole.var
+
+
 def test_pytest_does_not_take_it_for_a_test():
     assert differential.test.__test__ is False
 
