@@ -23,7 +23,7 @@ TRENDS = ("parametric", "local", "mean")
 OUTLIER_SD = 2  # standard deviations above the trend
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Dispersions:
     """Dispersions of all genes, NaN (and no outlier) for those without a count.
 
@@ -84,12 +84,14 @@ def estimate(counts, design, size_factors, *, trend="parametric", prior_variance
         Raw counts, samples or cells in rows. Sparse counts are made dense a block of genes at a time.
     design : DataFrame or array_like, shape (n, p)
         As for `scomics_lite.glm.fit`; with fewer columns than samples.
-    size_factors : array_like, shape (n,)
-        Positive, with a geometric mean near 1.
+    size_factors : array_like, shape (n,) or (n, g)
+        Positive, with a geometric mean near 1; in a table, with factors of every gene, that of each gene. See
+        `scomics_lite.glm.fit`.
     trend : str or Dispersions
         ``"parametric"``, DESeq2's default: a0 + a1 / mean, fitted to the genes with at least 1e-6, a hundred times the
-        minimum; where that does not fit, ``"local"`` takes its place, with a warning. ``"local"``: a smooth curve of
-        ln phi over ln mean. ``"mean"``: one dispersion for all genes. `Dispersions` of an earlier call: their trend,
+        minimum; where that does not fit, ``"local"`` takes its place, and where that does not (two genes, most genes at
+        one mean) ``"mean"``, with a warning. ``"local"``: a smooth curve of ln phi over ln mean. ``"mean"``: one
+        dispersion for all genes. `Dispersions` of an earlier call: their trend,
         residual variance and prior variance, for genes whose counts have changed since (as
         `scomics_lite.glm.replace_outliers` changes them).
     prior_variance : float, optional
@@ -109,7 +111,7 @@ def estimate(counts, design, size_factors, *, trend="parametric", prior_variance
     ------
     InputError
         If samples and coefficients are as many (nothing is left to measure variation by), if no gene varies more than
-        Poisson counts do, or if the genes are too few for a trend.
+        Poisson counts do, or if they have no local trend when one is asked for.
 
     Examples
     --------
@@ -154,18 +156,23 @@ def estimate(counts, design, size_factors, *, trend="parametric", prior_variance
 
 
 def _fit_trend(kind, base_mean, genewise):
-    """Fit the trend to the genes that clearly vary more than Poisson counts."""
-    if not (genewise >= 100 * MINIMUM).any():
+    """Fit the trend to the genes that clearly vary more than Poisson counts.
+
+    Where "parametric" does not fit, "local" takes its place, as in DESeq2, and where that does not, "mean".
+    """
+    clear = genewise > 100 * MINIMUM
+    if not clear.any():
         raise InputError(
             f"no gene (of {np.isfinite(genewise).sum():,}) varies more than Poisson counts would, so there is no "
-            "dispersion to estimate: are these technical replicates? glm.fit takes dispersions=0 for Poisson"
+            "dispersion to estimate: are these technical replicates? differential.test(…, method='ql') takes them, and "
+            "glm.fit with dispersions=0 for Poisson"
         )
-    if kind == "mean":
-        return trends.mean_trend(genewise[genewise > 10 * MINIMUM])
-    clear = genewise > 100 * MINIMUM
+    if kind == "local":
+        return trends.local_trend(base_mean[clear], genewise[clear])
     if kind == "parametric":
-        try:
-            return trends.parametric_trend(base_mean[clear], genewise[clear])
-        except trends.NoTrendError as error:
-            warn(f"{error}. Taking trend='local' instead")
-    return trends.local_trend(base_mean[clear], genewise[clear])
+        for fit, other in ((trends.parametric_trend, "local"), (trends.local_trend, "mean")):
+            try:
+                return fit(base_mean[clear], genewise[clear])
+            except trends.NoTrendError as error:
+                warn(f"{error}. Taking trend={other!r} instead")
+    return trends.mean_trend(genewise[genewise > 10 * MINIMUM])

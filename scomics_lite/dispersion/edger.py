@@ -15,14 +15,14 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from scipy.interpolate import CubicSpline
 from scipy.special import xlogy
 
 from scomics_lite import glm, negative_binomial
 from scomics_lite.blocks import map_blocks
 from scomics_lite.design import independent_columns, match_design
+from scomics_lite.dispersion.local_regression import fit_where_needed, neighbourhood
 from scomics_lite.dispersion.profile_likelihood import Profile
-from scomics_lite.dispersion.trend import fit_where_needed
+from scomics_lite.dispersion.spline_maxima import spline_maxima
 from scomics_lite.empirical_bayes import squeeze_variances
 from scomics_lite.glm import Model
 from scomics_lite.iteration import step_until_done
@@ -293,18 +293,8 @@ def _fit(y, x, sizes, dispersions, **settings):
 
 
 def _dispersion_at(heights):
-    """Find the maxima of the cubic splines through the rows of heights (b, 21); dispersions (b,)."""
-    spline = CubicSpline(GRID, heights, axis=1)
-    c3, c2, c1, _ = spline.c  # of the powers of the distance t from the left end of 20 pieces, shape (20, b)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = c1 / (np.sqrt(c2**2 - 3 * c3 * c1) - c2)  # where the slope falls through zero
-    t = np.where((t >= 0) & (t <= 1), t, 0)
-    inside = ((c3 * t + c2) * t + c1) * t + spline.c[3]
-    piece = inside.argmax(axis=0)
-    rows = np.arange(len(heights))
-    best = GRID[piece] + t[piece, rows]
-    best = np.where(heights[:, -1] > inside[piece, rows], GRID[-1], best)
-    return 0.1 * 2**best
+    """Find the maxima of the curves whose heights (b, 21) stand on the grid; dispersions (b,)."""
+    return 0.1 * 2 ** spline_maxima(GRID, heights)
 
 
 # --- abundance and its trend ------------------------------------------------------------------------------------------
@@ -355,10 +345,7 @@ def _average_by_abundance(abundance, heights):
     neighbours = int(g * (1.0 if g <= 50 else 0.25 + 0.75 * np.sqrt(50 / g)) + 1e-9)
 
     def fit(point):
-        away = np.abs(abundance - point)
-        reach = np.partition(away, neighbours - 1)[neighbours - 1]
-        weights = np.clip(1 - (away / max(reach, 1e-300)) ** 3, 0, None) ** 3
-        weights = weights if weights.any() else np.ones(g)
+        weights, reach = neighbourhood(abundance - point, neighbours)
         return weights @ heights / weights.sum(), reach
 
     points, fits = fit_where_needed(fit, abundance.min(), abundance.max())

@@ -12,10 +12,15 @@ from scipy.interpolate import CubicHermiteSpline
 from scipy.special import polygamma
 from scipy.stats import chi2, trim_mean
 
+from scomics_lite.dispersion.local_regression import fit_where_needed, loess, neighbourhood, parabola
 from scomics_lite.validation import InputError
 
 RESIDUAL_RANGE = (1e-4, 15)  # dispersion over trend: genes outside are no part of the crowd the trend describes
 SMALLEST_PRIOR_VARIANCE = 0.25  # DESeq2's floor: no gene is pulled to the trend without reserve
+FARTHEST = (-50, 50)  # ln phi: where a trend goes beyond, dispersions are at the end of their range for long
+MOST_ROUNDS, MOST_STEPS = 11, 25  # of regressions without strays, and of steps in one, and of halvings of a step
+MOST_POINTS = 19  # that locfit has room for when a fit takes 70% of the data and two may be 0.8 of its reach apart
+SAME_COLUMN = 1e-11  # share of a column that the one before does not explain: less, and R's glm drops it
 MAD_TO_SD = 1.4826  # of a normal distribution; R's four digits, so that its numbers come out
 
 
@@ -59,7 +64,7 @@ class MeanTrend:
         return np.where(np.isnan(means), np.nan, self.value)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class LocalTrend:
     """ln phi as a smooth curve over ln mean: cubic pieces between points, a parabola beyond the first and the last.
 
@@ -86,14 +91,17 @@ class LocalTrend:
         inside = np.clip(x, self.log_means[0], self.log_means[-1])
         curve = CubicHermiteSpline(self.log_means, self.log_dispersions, self.slopes)
         beyond = x - inside
-        return np.exp(curve(inside) + curve(inside, 1) * beyond + self.bend * beyond**2)
+        log_phi = curve(inside) + curve(inside, 1) * beyond + self.bend * beyond**2
+        return np.exp(np.clip(log_phi, *FARTHEST))  # a parabola through few genes leaves all numbers soon
 
 
 def parametric_trend(means, dispersions):
     """Fit phi(mean) = a0 + a1 / mean to gene-wise dispersions.
 
     A regression with gamma errors and identity link, fitted again without the genes whose ratio to the trend leaves
-    (1e-4, 15), until the squared change of ln a0 and ln a1 falls below 1e-6: the conventions of DESeq2 1.38.
+    (1e-4, 15), until it converges and the squared change of ln a0 and ln a1 falls below 1e-6, 11 times at most: the
+    conventions of DESeq2 1.38. The regression itself goes as R's ``glm``: a step that would make a mean negative is
+    halved, and after 25 steps the coefficients are taken as they are, for the next round.
 
     Parameters
     ----------
@@ -107,7 +115,7 @@ def parametric_trend(means, dispersions):
     Raises
     ------
     NoTrendError
-        If no curve with a0 > 0 and a1 > 0 fits.
+        If no curve with a0 > 0 and a1 > 0 fits, or the rounds do not settle.
 
     Examples
     --------
@@ -119,13 +127,13 @@ def parametric_trend(means, dispersions):
     means, dispersions = np.asarray(means, dtype=float), np.asarray(dispersions, dtype=float)
     x = np.column_stack([np.ones_like(means), 1 / means])  # (g, 2)
     a = np.array([0.1, 1.0])
-    for _ in range(10):
+    for _ in range(MOST_ROUNDS):
         ratio = dispersions / (x @ a)
         crowd = (ratio > RESIDUAL_RANGE[0]) & (ratio < RESIDUAL_RANGE[1])
-        old, a = a, _gamma_regression(x[crowd], dispersions[crowd], a)
+        old, (a, converged) = a, _gamma_regression(x[crowd], dispersions[crowd], a)
         if a is None or not (a > 0).all():
             break
-        if (np.log(a / old) ** 2).sum() < 1e-6:
+        if converged and (np.log(a / old) ** 2).sum() < 1e-6:
             return ParametricTrend(*(float(value) for value in a))
     raise NoTrendError(
         f"no curve a0 + a1 / mean with positive a0 and a1 fits the dispersions of these {len(means):,} genes"
@@ -160,6 +168,8 @@ def local_trend(means, dispersions):
     Like locfit it fits at few points, at the ends and halfway wherever two are further apart than 0.8 of the smaller
     reach, and joins them by cubic pieces. Beyond the ends it bends as the one parabola through all genes does.
 
+    The curve of very few genes goes through most of them, so that little is shared: ``trend="mean"`` shares more.
+
     Parameters
     ----------
     means, dispersions : array_like, shape (g,)
@@ -168,11 +178,13 @@ def local_trend(means, dispersions):
     Returns
     -------
     LocalTrend
+        Or `MeanTrend`, where all means are the same.
 
     Raises
     ------
-    InputError
-        If there are fewer than 10 different means.
+    NoTrendError
+        Where locfit stops, "out of vertex space": with two genes, or when 70% of the genes have the same mean and the
+        others have not, so that no curve leads away from it.
 
     Examples
     --------
@@ -184,50 +196,24 @@ def local_trend(means, dispersions):
     array([2.  , 0.02])
     """
     x, y = np.log(np.asarray(means, dtype=float)), np.log(np.asarray(dispersions, dtype=float))
-    if len(np.unique(x)) < 10:
-        raise InputError(f"{len(x)} genes are too few for a local trend; use trend='mean'")
-    neighbours = int(0.7 * len(x) + 1e-9)
+    weights, neighbours = np.exp(x), int(0.7 * len(x) + 1e-9)
 
     def fit(point):
-        return _local_parabolas(x, y, np.array([point]), neighbours, weights=np.exp(x))[:, 0]
+        near, reach = neighbourhood(x - point, neighbours)
+        value, slope, _ = parabola(x - point, y, weights * near)
+        return value, slope, reach
 
     points, fits = fit_where_needed(fit, x.min(), x.max())
+    if len(points) == 1:
+        return MeanTrend(float(np.exp(fits[0][0])))
+    if len(points) > MOST_POINTS:
+        raise NoTrendError(
+            f"no smooth curve fits the dispersions of these {len(x):,} genes: they are two, or too many share a mean; "
+            "trend='mean' is one value for all"
+        )
     values, slopes, _ = np.array(fits).T
-    return LocalTrend(points, values, slopes, float(np.polyfit(x, y, 2, w=np.exp(x / 2))[0]))
-
-
-def fit_where_needed(fit, low, high):
-    """Fit at both ends and, as locfit does, halfway wherever two points lie too far apart for what they reach.
-
-    Parameters
-    ----------
-    fit : callable
-        Takes a point and gives a sequence, whose last item is the distance that the fit reaches: points may be 0.8 of
-        the smaller reach of two apart.
-    low, high : float
-        The ends.
-
-    Returns
-    -------
-    points : ndarray, shape (k,)
-        In rising order.
-    fits : list of sequences, length k
-
-    Examples
-    --------
-    >>> points, fits = fit_where_needed(lambda point: [point**2, 2.0], 0, 4)
-    >>> points
-    array([0., 1., 2., 3., 4.])
-    """
-    fits, gaps = {float(end): fit(float(end)) for end in (low, high)}, [(float(low), float(high))]
-    while gaps:
-        low, high = gaps.pop()
-        if high - low > 0.8 * min(fits[low][-1], fits[high][-1]):
-            middle = (low + high) / 2
-            fits[middle] = fit(middle)
-            gaps += [(low, middle), (middle, high)]
-    points = sorted(fits)
-    return np.array(points), [fits[point] for point in points]
+    whole = parabola(x - np.average(x, weights=weights), y, weights)
+    return LocalTrend(points, values, slopes, float(whole[2]))
 
 
 def residual_variance(log_residuals):
@@ -289,21 +275,30 @@ def prior_variance(log_residuals, residual_df):
 
 
 def _gamma_regression(x, y, start):
-    """Reweighted least squares, identity link, variance mu^2; None if it leaves positive means or does not settle.
+    """Reweighted least squares, identity link, variance mu^2; give the coefficients and whether they converged.
 
-    As R's glm: done when the deviance moves by less than 1e-8 of itself, 25 rounds at most.
+    As R's glm: converged when the deviance moves by less than 1e-8 of itself; no coefficients where the columns of x
+    are not independent, or halving a step 25 times leaves a mean that is not positive.
     """
-    mu = x @ start
+    a, mu = start, x @ start
     deviance = _gamma_deviance(y, mu)
-    for _ in range(25):
-        a = np.linalg.lstsq(x / mu[:, None], y / mu, rcond=None)[0]  # weights 1 / mu^2
+    for _ in range(MOST_STEPS):
+        old, before = a, deviance
+        q, r = np.linalg.qr(x / mu[:, None])  # weights 1 / mu^2
+        if len(y) < 2 or abs(r[1, 1]) < SAME_COLUMN * np.hypot(*r[:, 1]):
+            return None, False
+        a = np.linalg.solve(r, q.T @ (y / mu))
+        for _ in range(MOST_STEPS):
+            if (x @ a > 0).all():
+                break
+            a = (a + old) / 2
         mu = x @ a
         if not (mu > 0).all():
-            return None
-        old, deviance = deviance, _gamma_deviance(y, mu)
-        if abs(deviance - old) < 1e-8 * (abs(deviance) + 0.1):
-            return a
-    return None
+            return None, False
+        deviance = _gamma_deviance(y, mu)
+        if abs(deviance - before) < 1e-8 * (abs(deviance) + 0.1):
+            return a, True
+    return a, False
 
 
 def _gamma_deviance(y, mu):
@@ -313,14 +308,23 @@ def _gamma_deviance(y, mu):
 def _best_matching_variance(log_residuals, residual_df):
     """Find the variance v whose ln(chi2_d / d) + N(0, v) comes nearest to the histogram of the residuals."""
     edges = np.linspace(-10, 10, 41)
-    observed = np.histogram(log_residuals, edges, density=True)[0]
+    observed = _histogram(log_residuals, edges)
     variances = np.linspace(0, 8, 200)
     expected = np.diff(_noisy_prior(edges, variances, residual_df)) / np.diff(edges)  # (200, 40)
     one_draw = 1 / (10_000 * 0.5)  # the least that DESeq2 can see of a bin; keeps an empty one from infinity
     smallest = min(observed[observed > 0].min(), one_draw)
     divergence = (observed * (np.log(observed + smallest) - np.log(expected + smallest))).sum(axis=1)
     fine = np.linspace(0, 8, 1000)
-    return fine[_loess(variances, divergence, fine, span=0.2).argmin()]
+    return fine[loess(variances, divergence, fine, span=0.2).argmin()]
+
+
+def _histogram(values, edges):
+    """Densities of the values inside the edges in bins that hold their upper edge, and 1e-7 of a bin more, as R's."""
+    width = edges[1] - edges[0]
+    values = values[(values > edges[0]) & (values < edges[-1])]
+    uppers = edges[1:] + 1e-7 * width
+    counts = np.bincount(np.searchsorted(uppers, values), minlength=len(uppers))
+    return counts / (counts.sum() * width)
 
 
 def _noisy_prior(values, variances, residual_df):
@@ -328,34 +332,3 @@ def _noisy_prior(values, variances, residual_df):
     nodes, weights = np.polynomial.hermite_e.hermegauss(64)
     shifted = values[:, None] - np.sqrt(variances)[:, None, None] * nodes  # (variances, values, 64)
     return chi2.cdf(residual_df * np.exp(shifted), residual_df) @ (weights / weights.sum())
-
-
-def _loess(x, y, at, span):
-    """Smooth y as R's loess does: local parabolas at a few points, and cubic curves of their values and slopes between.
-
-    The points are where a tree halves the data until a leaf holds at most a fifth of the span's share of them.
-    """
-    points = np.concatenate(
-        [[x[0] - 0.005 * np.ptp(x)], _cuts(x, int(len(x) * span * 0.2)), [x[-1] + 0.005 * np.ptp(x)]]
-    )
-    value, slope, _ = _local_parabolas(x, y, points, int(len(x) * span))
-    return CubicHermiteSpline(points, value, slope)(at)
-
-
-def _cuts(x, leaf):
-    """Halve sorted values until no part is longer than `leaf`; give the places between the parts."""
-    if len(x) <= leaf:
-        return np.empty(0)
-    half = (len(x) + 1) // 2
-    return np.concatenate([_cuts(x[:half], leaf), [(x[half - 1] + x[half]) / 2], _cuts(x[half:], leaf)])
-
-
-def _local_parabolas(x, y, points, neighbours, weights=1.0):
-    """Fit parabolas to the nearest neighbours of points, with tricube weights; give values, slopes and reaches."""
-    away = x - points[:, None]  # (points, x)
-    reach = np.partition(np.abs(away), neighbours - 1, axis=1)[:, neighbours - 1]
-    weights = weights * np.clip(1 - (np.abs(away) / reach[:, None]) ** 3, 0, None) ** 3
-    powers = away[:, :, None] ** np.arange(3)  # (points, x, 3)
-    weighted = (powers * weights[:, :, None]).transpose(0, 2, 1)
-    value, slope, _ = np.linalg.solve(weighted @ powers, weighted @ y[:, None])[:, :, 0].T
-    return np.array([value, slope, reach])

@@ -369,7 +369,7 @@ def test_settings_that_make_no_sense(counts, factors):
 
 def test_without_replicates_or_variation(counts, factors):
     refused("2 samples and 2 coefficients", estimate, counts[:2], np.eye(2), factors[:2])
-    refused("2 samples and 2 coefficients", moments, counts[:2], factors[:2], np.eye(2))
+    refused("2 samples and 2 coefficients", moments, counts[:2], np.eye(2), factors[:2])
     same = np.tile(np.arange(1, 31), (8, 1))
     refused(r"no gene \(of 30\) varies more than Poisson", estimate, same, DESIGN, np.ones(8))
 
