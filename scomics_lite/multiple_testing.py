@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from statsmodels.nonparametric.smoothers_lowess import lowess
 
+from scomics_lite.smoothing import robust_curve
+from scomics_lite.validation import InputError, check_order
+
+SHARES = 50  # of genes left out, that are tried
+FEW = 10  # rejections: so few are no curve
 SAME = 1e-10  # rates that differ by less are tied: sums of many terms have no more digits
 
 
@@ -19,34 +22,30 @@ def adjust(pvalues):
 
     Parameters
     ----------
-    pvalues : array_like, shape (g,)
+    pvalues : array_like or Series, shape (g,)
 
     Returns
     -------
-    ndarray, shape (g,)
-        The false discovery rate at which each gene would be called, NaN where the p-value is.
+    ndarray or Series, shape (g,)
+        The false discovery rate at which each gene would be called, NaN where the p-value is; a Series for a Series.
 
     Examples
     --------
     >>> adjust([0.01, np.nan, 0.04, 0.03])
     array([0.03,  nan, 0.04, 0.04])
     """
-    pvalues = np.asarray(pvalues, dtype=float)
-    known = np.isfinite(pvalues)
-    adjusted = np.full_like(pvalues, np.nan)
-    if known.any():
-        adjusted[known] = stats.false_discovery_control(pvalues[known])
-    return adjusted
+    values, names = _check_pvalues(pvalues), _names(pvalues)
+    return _with_names(_adjust(values), names, "padj")
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class FilteredPvalues:
     """What independent filtering chose.
 
     Attributes
     ----------
-    padj : ndarray, shape (g,)
-        Adjusted p-values, NaN below the threshold.
+    padj : ndarray or Series, shape (g,)
+        Adjusted p-values, NaN below the threshold; a Series where names are known.
     threshold : float
         The value of the filter statistic below which genes are left out.
     theta : float
@@ -55,7 +54,7 @@ class FilteredPvalues:
         For every quantile tried: ``theta``, ``rejections`` at level alpha, and the smooth curve through them.
     """
 
-    padj: np.ndarray
+    padj: np.ndarray | pd.Series
     threshold: float
     theta: float
     rejections: pd.DataFrame
@@ -76,10 +75,10 @@ def independent_filtering(pvalues, statistic, *, alpha=0.1):
 
     Parameters
     ----------
-    pvalues : array_like, shape (g,)
+    pvalues : array_like or Series, shape (g,)
         NaN for genes that are not tested.
-    statistic : array_like, shape (g,)
-        What sorts, usually ``baseMean``.
+    statistic : array_like or Series, shape (g,)
+        What sorts, usually ``baseMean``; in the same order.
     alpha : float
         The level at which rejections are counted.
 
@@ -87,33 +86,64 @@ def independent_filtering(pvalues, statistic, *, alpha=0.1):
     -------
     FilteredPvalues
 
+    Raises
+    ------
+    InputError
+        If the two have other lengths or names, or a gene has no statistic.
+
     Examples
     --------
     >>> result = independent_filtering([0.001, 0.002, 0.8, 0.9], [100, 80, 0, 0])
     >>> result.padj
     array([0.002, 0.002,   nan,   nan])
     """
-    pvalues, statistic = np.asarray(pvalues, dtype=float), np.asarray(statistic, dtype=float)
-    zeros = (statistic == 0).mean()
-    theta = np.linspace(zeros, 0.95 if zeros < 0.95 else 1.0, 50)
-    thresholds = np.quantile(statistic, theta)
-    rejections = np.array([_count(pvalues[statistic >= threshold], alpha) for threshold in thresholds])
-    with np.errstate(divide="ignore", invalid="ignore"):  # counts that are all the same leave no residuals to weigh by
-        smooth = lowess(rejections, theta, frac=1 / 5, return_sorted=False)
+    names = _names(pvalues, statistic)
+    values, sorter = _check_pvalues(pvalues), _check_statistic(statistic, pvalues)
+    zeros = (sorter == 0).mean()
+    theta = np.linspace(zeros, 0.95 if zeros < 0.95 else 1.0, SHARES)
+    thresholds = _quantiles(sorter, theta)
+    rejections = _count_rejections(values, sorter, thresholds, alpha)
+    smooth = robust_curve(theta, rejections.astype(float), 1 / 5)
     chosen = _first_near_the_top(rejections, smooth)
-    padj = adjust(np.where(statistic >= thresholds[chosen], pvalues, np.nan))
+    padj = _adjust(np.where(sorter >= thresholds[chosen], values, np.nan))
     table = pd.DataFrame({"theta": theta, "threshold": thresholds, "rejections": rejections, "smooth": smooth})
+    padj = _with_names(padj, names, "padj")
     return FilteredPvalues(padj, float(thresholds[chosen]), float(theta[chosen]), table)
 
 
-def _count(pvalues, alpha):
-    """Count the rejections at level alpha."""
-    return int((adjust(pvalues) < alpha).sum())
+def _adjust(pvalues):
+    """Adjust the p-values that are known: the least of p (m / rank) over all that are not smaller."""
+    known = np.flatnonzero(~np.isnan(pvalues))
+    falling = known[np.argsort(-pvalues[known], kind="stable")]
+    adjusted = np.full_like(pvalues, np.nan)
+    m = len(known)
+    adjusted[falling] = np.minimum.accumulate(np.minimum(m / np.arange(m, 0, -1) * pvalues[falling], 1))
+    return adjusted
+
+
+def _quantiles(values, shares):
+    """Read quantiles off as R's ``quantile`` does, whose rounding tells which of tied genes a threshold keeps."""
+    values, place = np.sort(values), 1 + (len(values) - 1) * shares
+    low = np.floor(place).astype(int)
+    below, above, part = values[low - 1], values[np.ceil(place).astype(int) - 1], place - low
+    return np.where(below == above, below, (1 - part) * below + part * above)
+
+
+def _count_rejections(pvalues, statistic, thresholds, alpha):
+    """Count, for every threshold, the genes above it that are called at level alpha: the last p (m / rank) < alpha."""
+    tested = np.sort(statistic[~np.isnan(pvalues)])
+    m = len(tested) - np.searchsorted(tested, thresholds)
+    small = np.flatnonzero(pvalues < alpha)
+    small = small[np.argsort(pvalues[small])]
+    kept = statistic[small, None] >= thresholds  # (small, thresholds)
+    rank = kept.cumsum(axis=0)
+    called = kept & (m / np.maximum(rank, 1) * pvalues[small, None] < alpha)
+    return np.where(called, rank, 0).max(axis=0, initial=0)
 
 
 def _first_near_the_top(rejections, smooth):
     """Find the first count above the top of the smooth curve less the residuals' root mean square."""
-    if rejections.max() <= 10:
+    if rejections.max() <= FEW:
         return 0
     some = rejections > 0
     residuals = (rejections - smooth)[some]
@@ -129,22 +159,67 @@ def average_rate(rates):
 
     Parameters
     ----------
-    rates : array_like, shape (g,)
+    rates : array_like or Series, shape (g,)
         Local rates; NaN stays NaN.
 
     Returns
     -------
-    ndarray, shape (g,)
+    ndarray or Series, shape (g,)
+        A Series for a Series.
 
     Examples
     --------
     >>> average_rate([0.5, 0.01, np.nan, 0.03])
     array([0.18, 0.01,  nan, 0.02])
     """
-    rates = np.asarray(rates, dtype=float)
+    names, rates = _names(rates), np.asarray(rates, dtype=float)
     averages = np.full(rates.shape, np.nan)
     order = np.argsort(rates)[: np.count_nonzero(~np.isnan(rates))]  # NaN come last
     ordered = rates[order]
     means = np.cumsum(ordered) / np.arange(1, len(ordered) + 1)
     averages[order] = means[np.searchsorted(ordered, ordered * (1 + SAME), side="right") - 1]
-    return averages
+    return _with_names(averages, names)
+
+
+# --- names and checks -------------------------------------------------------------------------------------------------
+
+
+def _names(*values):
+    """Give the index of the first that has one, or None."""
+    return next((one.index for one in values if isinstance(one, pd.Series)), None)
+
+
+def _with_names(values, names, name=None):
+    return values if names is None else pd.Series(values, names, name=name)
+
+
+def _check_pvalues(pvalues):
+    """Give p-values as an array, NaN among them; refuse what is none."""
+    values = np.asarray(pvalues, dtype=float)
+    if values.ndim != 1:
+        raise InputError(f"one p-value for each gene is needed, got shape {values.shape}; of a table take one column")
+    wrong = np.flatnonzero(~np.isnan(values) & ~((values >= 0) & (values <= 1)))
+    if wrong.size:
+        raise InputError(f"p-values are between 0 and 1; {_gene(pvalues, wrong[0])} has {values[wrong[0]]:.6g}")
+    return values
+
+
+def _check_statistic(statistic, pvalues):
+    """Give the statistic as an array, one for each p-value and in their order."""
+    values, g = np.asarray(statistic, dtype=float), len(pvalues)
+    if isinstance(pvalues, pd.Series):
+        check_order(statistic, pvalues.index, "statistic", of="p-values")
+    if values.shape != (g,) or not g:
+        raise InputError(f"every p-value needs a statistic: got {g:,} p-values and a statistic of shape {values.shape}")
+    missing = np.flatnonzero(np.isnan(values))
+    if missing.size:
+        raise InputError(
+            f"genes are sorted by their statistic, and {_gene(statistic, missing[0])} has none; leave out the genes "
+            "without one, or give them 0"
+        )
+    return values
+
+
+def _gene(values, place):
+    """Name a gene for a message."""
+    return f"gene {values.index[place]!r}" if isinstance(values, pd.Series) else f"gene {place}"
