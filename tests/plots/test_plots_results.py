@@ -500,6 +500,18 @@ def test_gene_counts_refuses_what_is_not_there():
     assert not plt.get_fignums()
 
 
+@pytest.mark.parametrize("values", [[0, 1] * 4, [0.0, 2.5] * 4, [True, False] * 4])
+def test_sparse_columns_of_obs_have_levels_too(values, ax):
+    obs = OBS.assign(flag=pd.arrays.SparseArray(values))
+    plots.gene_counts(anndata.AnnData(COUNTS, obs=obs), "gene5", ("flag", "condition"), ax=ax)
+    dense = plots.gene_counts(
+        anndata.AnnData(COUNTS, obs=OBS.assign(flag=values)), "gene5", ("flag", "condition"), ax=plt.figure().gca()
+    )
+    assert [label.get_text() for label in ax.get_xticklabels()] == [tick.get_text() for tick in dense.get_xticklabels()]
+    for mine, its in zip(ax.collections, dense.collections, strict=True):
+        np.testing.assert_array_equal(points(mine), points(its))
+
+
 def test_samples_without_a_level_are_named():
     obs = OBS.assign(condition=OBS["condition"].where(OBS.index != "s6"))
     with pytest.raises(InputError, match="1 of 8 samples have no value in column 'condition', the first is s6"):

@@ -286,6 +286,16 @@ def test_names_with_equals_signs_and_numbers_have_their_effects(column, levels):
     np.testing.assert_array_equal(adata.X, plain.X)
 
 
+@pytest.mark.parametrize("values", [[0, 1] * 3, [0.0, 2.5] * 3, [False, True] * 3])
+def test_sparse_columns_are_factors_as_others_are(values):
+    known = {"changed_fraction": 0.5, "library_sizes": 1e6, "rng": 20}
+    sparsely = bulk_counts(pd.DataFrame({"flag": pd.arrays.SparseArray(values)}), 40, **known)
+    plainly = bulk_counts(pd.DataFrame({"flag": values}), 40, **known)
+    np.testing.assert_array_equal(sparsely.X, plainly.X)
+    pd.testing.assert_frame_equal(sparsely.obs, plainly.obs)
+    pd.testing.assert_frame_equal(sparsely.var, plainly.var)
+
+
 def test_the_counts_pass_the_check_and_are_plain_integers():
     adata = bulk_counts(["A", "B"], 30, rng=16)
     assert adata.X.dtype == np.int32
