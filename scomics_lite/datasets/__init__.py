@@ -1,11 +1,13 @@
 """Real data sets, fetched and checked, and simulated stand-ins that come with the package.
 
 All chapters. Read `catalogue` first: `available` and `load`. `downloads` fetches and verifies, `readers` turns files
-into AnnData and MuData, `standins` simulates what the course falls back on without a network.
+into AnnData and MuData, `standins` simulates what the course falls back on without a network. `quantifications` reads
+files of your own, by salmon, kallisto and RSEM.
 """
 
 from scomics_lite.datasets.catalogue import available, data_folder, fetch, load, make_bundled
 from scomics_lite.datasets.downloads import DownloadError
+from scomics_lite.datasets.quantifications import read_quantifications
 
 __all__ = [
     "DownloadError",
@@ -14,4 +16,5 @@ __all__ = [
     "fetch",
     "load",
     "make_bundled",
+    "read_quantifications",
 ]
