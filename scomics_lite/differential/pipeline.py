@@ -28,7 +28,7 @@ from scomics_lite import __version__
 from scomics_lite.blocks import client_map
 from scomics_lite.design import Design, check_design, design_matrix, diagnose, match_design
 from scomics_lite.differential.routes import ROUTES, Task
-from scomics_lite.differential.settings import Question, check_settings
+from scomics_lite.differential.settings import LIKELIHOOD, Question, check_settings
 from scomics_lite.differential.study import Study, ask, steps
 from scomics_lite.validation import (
     Counts,
@@ -137,7 +137,8 @@ def test(
         When not given, the median of ratios for ``"wald"`` and ``"lrt"``, and for ``"ql"`` and ``"voom"`` TMM of the
         genes that they keep. Sparse counts, and shifts of most genes at once, need another method of
         `scomics_lite.normalization.size_factors`. A table has a factor for every count, for ``"wald"`` and ``"lrt"``:
-        `scomics_lite.normalization.length_factors` makes one of transcript lengths.
+        ``length_factors(adata, adata.layers["length"])`` of `scomics_lite.normalization` makes one of the average
+        transcript lengths that `scomics_lite.datasets.read_quantifications` reads.
     layer : str, optional
         Layer of an AnnData that holds the counts.
     lfc_threshold : float
@@ -281,7 +282,8 @@ def _prepare(adata, design, method, obs, size_factors, layer, settings, client, 
     full = match_design(_full_design(obs, design, adata, asked), counts.samples)
     if asked is not None:
         ask(method, full, obs, *asked)
-    s = None if size_factors is None else check_size_factors(size_factors, counts.samples)
+    genes = counts.genes if method in LIKELIHOOD else None  # the others have no use for factors of every gene
+    s = None if size_factors is None else check_size_factors(size_factors, counts.samples, genes)
     _warn_of_cells(counts, obs)
     return _Plan(counts, full, method, s, settings, adata, obs, client, progress)
 

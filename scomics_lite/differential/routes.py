@@ -120,7 +120,7 @@ def _refit_replaced(fit, dispersions, settings):
     if not genes.size:
         return fit
     some = Counts(counts.matrix[:, genes], counts.samples, counts.genes[genes])
-    s = fit.size_factors
+    s = fit.size_factors if fit.size_factors.ndim == 1 else fit.size_factors[:, genes]
     again = dispersion.estimate(some, fit.design, s, trend=dispersions, map=settings["map"])
     refit = glm.fit(some, fit.design, s, again.final, **settings)
     merged = {}

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from scomics_lite import __version__, differential, dispersion, glm, simulate
+from scomics_lite import __version__, differential, dispersion, glm, normalization, simulate
 from scomics_lite.design import design_matrix
 from scomics_lite.empirical_bayes import ash
 from scomics_lite.validation import InputError
@@ -225,6 +225,35 @@ def test_a_table_on_its_side_is_told_to_turn_round(two, method, kind):
     with pytest.raises(InputError, match=r"400 rows and 8 columns, and there are 8 samples.*transpose, counts\.T"):
         run(counts, method=method, **given)
     assert len(run(counts.T, method=method, **given)) == 400
+
+
+# --- factors of every count -------------------------------------------------------------------------------------------
+
+
+def test_factors_of_every_count_reach_all_steps():
+    adata = simulate.bulk_counts(["A"] * 8 + ["B"] * 8, 400, library_sizes=4e5, rng=3)
+    s = adata.obs["size_factor"].to_numpy()
+    expected = run(adata, size_factors=s)
+    same = run(adata, size_factors=np.outer(s, np.ones(400)))
+    pd.testing.assert_frame_equal(same, expected, rtol=1e-7)
+    assert same.attrs["size_factors"] == "a table"
+    # transcripts of the first gene are four times as long in B: without lengths it changes, with them it does not
+    adata.X[8:, 0] = adata.X[8:, 0] * 4
+    adata.X[0, 1] = 90_000  # replaced, so that some genes are fitted anew with their own factors
+    lengths = pd.DataFrame(1_000.0, adata.obs_names, adata.var_names)
+    lengths.iloc[8:, 0] = 4_000.0
+    plain = run(adata)
+    mended = run(adata, size_factors=normalization.length_factors(adata, lengths))
+    shift = plain["log2FoldChange"] - mended["log2FoldChange"]
+    assert shift.iloc[0] == pytest.approx(2, abs=0.05)
+    assert shift.iloc[1:].abs().max() < 0.1
+    ratio = run(adata, size_factors=normalization.length_factors(adata, lengths), method="lrt", reduced="~ 1")
+    assert ratio["pvalue"].iloc[0] > 1e3 * run(adata, method="lrt", reduced="~ 1")["pvalue"].iloc[0]
+    for method in ("ql", "voom"):
+        with pytest.raises(InputError, match="method='wald' or 'lrt'"):
+            run(adata, size_factors=np.ones((16, 400)), method=method)
+    with pytest.raises(InputError, match="order"):
+        run(adata, size_factors=pd.DataFrame(1.0, adata.obs_names, adata.var_names[::-1]))
 
 
 # --- deficient designs whose question has an answer -------------------------------------------------------------------
