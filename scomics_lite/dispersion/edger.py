@@ -24,6 +24,7 @@ from scomics_lite.dispersion.local_regression import fit_where_needed, neighbour
 from scomics_lite.dispersion.profile_likelihood import Profile
 from scomics_lite.dispersion.spline_maxima import spline_maxima
 from scomics_lite.empirical_bayes import squeeze_variances
+from scomics_lite.equations import least_squares
 from scomics_lite.glm import Model
 from scomics_lite.iteration import step_until_done
 from scomics_lite.normalization import effective_library_sizes
@@ -228,7 +229,7 @@ def _profile_on_grid(y, x, sizes, mean):
     """Compute l of b genes, shape (b, 21), from the means (n, b) at dispersion `FIRST`."""
     heights = np.empty((y.shape[1], len(GRID)))
     products = Profile.products_of(x)
-    start = np.linalg.pinv(x) @ np.log(np.maximum(mean, NO_MEAN) / sizes[:, None])
+    start = least_squares(x, np.log(np.maximum(mean, NO_MEAN) / sizes[:, None]))
     middle = int(np.searchsorted(GRID, np.log2(FIRST / 0.1)))
     for way in (range(middle, len(GRID)), range(middle - 1, -1, -1)):
         beta = start

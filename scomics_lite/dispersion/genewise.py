@@ -14,6 +14,7 @@ from scomics_lite import glm
 from scomics_lite.blocks import Columns, gene_blocks, map_blocks
 from scomics_lite.design import match_design
 from scomics_lite.dispersion.profile_likelihood import MAX_EVALUATIONS, Profile, best_on_grid, climb, maximise
+from scomics_lite.equations import least_squares
 from scomics_lite.validation import Counts, InputError, check_order, check_size_factors, read_counts, warn
 
 MINIMUM = 1e-8  # the smallest dispersion, DESeq2's; its search goes on to a tenth of it
@@ -247,7 +248,7 @@ def _overall_moments(q, mean_inverse):
 
 def _residual_moments(q, x):
     """Give the dispersions (b,), and the least-squares coefficients (b, p)."""
-    coefficients = np.linalg.lstsq(x, q, rcond=None)[0]
+    coefficients = least_squares(x, q)
     mu = np.maximum(x @ coefficients, 1)
     return np.maximum((((q - mu) ** 2 - mu) / mu**2).sum(axis=0) / (len(q) - x.shape[1]), 0), coefficients.T
 

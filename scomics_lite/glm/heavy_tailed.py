@@ -16,7 +16,7 @@ from scomics_lite import negative_binomial
 from scomics_lite.blocks import Columns, map_blocks
 from scomics_lite.design import column_rank
 from scomics_lite.design import contrast as contrast_vector
-from scomics_lite.equations import solve_each
+from scomics_lite.equations import least_squares, solve_each
 from scomics_lite.glm.irls import Model, uphill
 from scomics_lite.iteration import step_until_done
 from scomics_lite.multiple_testing import average_rate
@@ -273,7 +273,7 @@ def _without(model, column, y):
     """Begin at the least squares of ln(y / s + 0.1) with a coefficient of zero, shape (p, b)."""
     kept = np.arange(model.x.shape[1]) != column
     beta = np.zeros((len(kept), y.shape[1]))
-    beta[kept] = np.linalg.lstsq(model.x[:, kept], np.log(y / model.s + 0.1), rcond=None)[0]
+    beta[kept] = least_squares(model.x[:, kept], np.log(y / model.s + 0.1))
     return beta
 
 

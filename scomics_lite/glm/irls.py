@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from scomics_lite import negative_binomial
-from scomics_lite.equations import solve_each
+from scomics_lite.equations import least_squares, solve_each
 from scomics_lite.iteration import step_until_done
 
 LARGEST_COEFFICIENT = 30.0  # e^30 is 10^13: a coefficient on its way there has no finite optimum in sight
@@ -77,7 +77,7 @@ class Model:
 
     def start(self, y):
         """Begin at the least squares of ln(y / s + 0.1), shape (p, b)."""
-        return np.linalg.lstsq(self.x, np.log(y / self.s + 0.1), rcond=None)[0]
+        return least_squares(self.x, np.log(y / self.s + 0.1))
 
 
 def solve(model, y, phi, tolerance, max_iterations):

@@ -95,6 +95,20 @@ def test_codings_of_the_same_model(table, formula, contrast):
     assert_same_answers(run(ADATA, formula, contrast), table)
 
 
+@pytest.mark.parametrize("unit", [1e-12, 1e6, 1e12, 1e18])
+@pytest.mark.parametrize("method", ["wald", "ql", "voom"])
+def test_the_unit_of_a_covariate(method, unit):
+    """A concentration in mol/L, a date in nanoseconds.
+
+    The ridge of wald has a unit of its own: small covariates are warned of, and scaled as the warning says.
+    """
+    formula = "~ scale(x) + condition" if method == "wald" and unit < 1 else "~ x + condition"
+    x = np.random.default_rng(5).normal(size=8) + 3
+    one, other = (run(with_obs(x=x * size), formula, method=method) for size in (1, unit))
+    pd.testing.assert_frame_equal(other[NUMBERS], one[NUMBERS], rtol=1e-4, atol=1e-5)
+    assert (other["status"] == one["status"]).all()
+
+
 def test_a_difference_of_differences_in_three_codings():
     crossed = with_obs(cell=pd.Categorical(OBS["batch"] + OBS["condition"]).astype(str))
     design = design_matrix(crossed.obs, "~ batch * condition")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scomics_lite.equations import invert_each, solve_each
+from scomics_lite.equations import invert_each, least_squares, solve_each
 
 
 @pytest.fixture
@@ -43,3 +43,11 @@ def test_nan_stays_with_its_gene(matrices):
     assert np.isnan(solve_each(matrices, np.ones((6, 3, 1)))[0]).all()
     assert np.isnan(invert_each(matrices)[[0, 2, 5]]).all()
     assert np.isfinite(invert_each(matrices)[[1, 3, 4]]).all()
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-12, 1, 1e12, 1e18, 1e200])
+def test_units_of_columns_are_no_matter_to_least_squares(unit):
+    rng = np.random.default_rng(1)
+    x, y = np.column_stack([np.ones(8), rng.normal(size=8) + 3]), rng.normal(size=(8, 5))
+    beta = least_squares(x * [1, unit], y)
+    np.testing.assert_allclose(beta * [[1], [unit]], np.linalg.lstsq(x, y)[0], rtol=1e-10)
