@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse, special
 
-from scomics_lite.validation import Counts, InputError, check_order, is_anndata, read_counts
+from scomics_lite.validation import Counts, InputError, check_order, is_annotated, read_counts
 
 STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188)  # Abramowitz and Stegun 6.1.41
 STIRLING_FROM = 16.0  # from here on the next term of the series is below 1e-16
@@ -346,7 +346,7 @@ def _check(**values):
 
 def _as_floats(value, name):
     """Give what has numbers as an array of floats."""
-    if isinstance(value, Counts) or is_anndata(value):
+    if isinstance(value, Counts) or is_annotated(value):
         value = read_counts(value).matrix
     try:
         return np.asarray(value.toarray() if sparse.issparse(value) else value, dtype=float)
@@ -356,10 +356,9 @@ def _as_floats(value, name):
 
 def _shell(value):
     """Give the names that a table or Series has, without its numbers; None where it has none."""
-    if isinstance(value, Counts):
+    if isinstance(value, Counts) or is_annotated(value):
+        value = read_counts(value)
         return pd.DataFrame(index=value.samples, columns=value.genes)
-    if is_anndata(value):
-        return pd.DataFrame(index=value.obs_names, columns=value.var_names)
     return value if isinstance(value, pd.DataFrame | pd.Series) else None
 
 

@@ -28,7 +28,7 @@ from scomics_lite.validation import (
     check_order,
     check_size_factors,
     check_threshold,
-    is_anndata,
+    is_annotated,
 )
 
 SPAN = 0.5  # share of the genes that voom's trend looks at around each; limma's number
@@ -320,7 +320,8 @@ def _trend(log_count, root_sd):
     if curve.min() < LEAST_ROOT_SD:
         raise InputError(
             f"the trend of variance over mean falls to {curve.min():.3g} at log2(count) "
-            f"{log_count[curve.argmin()]:.3g}: replicates hardly differ there. Are samples repeated?"
+            f"{log_count[curve.argmin()]:.3g}: replicates hardly differ there. Leave out samples that repeat "
+            "others; where replicates do agree so well, differential.test(…, method='ql') takes them"
         )
     points, first = np.unique(log_count, return_index=True)
     return pd.DataFrame({"log_count": points, "root_sd": curve[first]})
@@ -352,10 +353,10 @@ def _read_values(values):
     """Give log values (n, g) with the names of samples and genes."""
     if sparse.issparse(values):
         raise InputError("linear models need dense values: fit(log_cpm(counts), design), or values.toarray()")
-    if is_anndata(values):
+    if is_annotated(values):
         raise InputError(
-            "values must be a table of log values, not an AnnData: normalization.log_cpm(adata), or adata.to_df() "
-            "where X holds logarithms"
+            f"values must be a table of log values, not {type(values).__name__}: normalization.log_cpm(adata), or "
+            "adata.to_df() where X holds logarithms"
         )
     try:
         values = values.to_frame() if isinstance(values, pd.Series) else values

@@ -34,6 +34,25 @@ def is_anndata(value):
     return _class_of(value) == "AnnData"
 
 
+def is_annotated(value):
+    """Tell whether something is an AnnData, its raw part, or a MuData: what `read` takes or refuses in words.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> is_annotated(pd.DataFrame({"mod": [1, 2]}))
+    False
+    """
+    return _class_of(value) is not None
+
+
 def read(counts, layer=None):
     """Give the matrix, plain numbers, and the names of its rows and columns; whether they are counts is not looked at.
 

@@ -326,7 +326,7 @@ def test_what_voom_gives_is_taken_as_it_is(adata, weighed):
 
 def test_an_anndata_is_no_table_of_logarithms(adata):
     design = pd.DataFrame({"Intercept": 1.0}, index=adata.obs_names)
-    with pytest.raises(InputError, match=r"not an AnnData: normalization.log_cpm\(adata\), or adata.to_df\(\)"):
+    with pytest.raises(InputError, match=r"not AnnData: normalization.log_cpm\(adata\), or adata.to_df\(\)"):
         fit(adata, design)
     by_gene = fit(log_cpm(adata), design)
     assert by_gene.genes.equals(adata.var_names)

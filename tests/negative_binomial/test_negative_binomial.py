@@ -2,7 +2,9 @@
 
 import math
 
+import anndata
 import mpmath
+import mudata
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, sparse, stats
 
+from scomics_lite import negative_binomial as nb
 from scomics_lite.negative_binomial import (
     deviance,
     from_scipy,
@@ -21,7 +24,7 @@ from scomics_lite.negative_binomial import (
     to_size,
     variance,
 )
-from scomics_lite.validation import InputError
+from scomics_lite.validation import InputError, check_counts
 
 COUNTS = (0, 1, 2, 5, 15, 16, 17, 100, 1_000, 100_000, 100_000_000)
 MEANS = (1e-8, 0.01, 0.5, 1, 3, 99, 1e3, 101_000, 1e6, 1e8, 1e9)
@@ -243,3 +246,40 @@ def test_quantile_residuals_at_the_ends():
 def test_bad_input_is_named(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+# --- containers and names ---------------------------------------------------------------------------------------------
+
+TABLE = pd.DataFrame(np.arange(6.0).reshape(2, 3), index=["s1", "s2"], columns=["a", "b", "c"])
+
+
+@pytest.mark.parametrize("form", [sparse.csr_array, anndata.AnnData, check_counts, lambda table: table])
+@pytest.mark.parametrize("function", ["log_likelihood", "deviance"])
+def test_counts_in_any_container(function, form):
+    call = getattr(nb, function)
+    found = call(form(TABLE), TABLE + 1, 0.3)
+    assert isinstance(found, np.ndarray)
+    np.testing.assert_array_equal(found, call(TABLE.to_numpy(), TABLE.to_numpy() + 1, 0.3))
+    residuals = nb.quantile_residuals(form(TABLE), 2.0, 0.3, rng=1)
+    np.testing.assert_array_equal(residuals, nb.quantile_residuals(TABLE.to_numpy(), 2.0, 0.3, rng=1))
+
+
+def test_means_and_dispersions_of_other_genes_are_refused():
+    for counts in (TABLE, anndata.AnnData(TABLE)):
+        with pytest.raises(InputError, match="the names of the mean are not those of the counts: column 0 is 'c'"):
+            nb.log_likelihood(counts, TABLE.iloc[:, ::-1] + 1, 0.3)
+        with pytest.raises(InputError, match=r"the names of the dispersion .*: row 0 is 'c' instead of 'a'"):
+            nb.deviance(counts, 2.0, pd.Series(0.1, index=list("cba")))
+    one = TABLE.loc["s1"]
+    with pytest.raises(InputError, match="the names of the mean"):
+        nb.log_likelihood(one, one[::-1] + 1, 0.3)
+    nb.log_likelihood(one, one + 1, pd.Series(0.1, index=list("abc")))
+
+
+def test_what_holds_no_numbers_is_named():
+    with mudata.set_options(pull_on_update=False):
+        mdata = mudata.MuData({"rna": anndata.AnnData(TABLE)})
+    with pytest.raises(InputError, match="a MuData holds several tables; choose one"):  # numpy would read it for ever
+        nb.log_likelihood(mdata, 1.0, 0.1)
+    with pytest.raises(InputError, match="mean must hold numbers; got str"):
+        nb.variance("one", 0.1)
