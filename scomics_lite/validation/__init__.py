@@ -16,7 +16,7 @@ from scomics_lite.validation.arguments import (
     is_number,
     no_labels,
 )
-from scomics_lite.validation.containers import is_anndata
+from scomics_lite.validation.containers import is_anndata, is_annotated
 from scomics_lite.validation.counts import Counts, check_counts, read_counts
 from scomics_lite.validation.errors import CountsError, InputError, did_you_mean
 from scomics_lite.validation.notices import once, warn
@@ -33,6 +33,7 @@ __all__ = [
     "check_threshold",
     "did_you_mean",
     "is_anndata",
+    "is_annotated",
     "is_number",
     "no_labels",
     "once",
