@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from scomics_lite.smoothing import robust_curve
-from scomics_lite.validation import InputError, check_order
+from scomics_lite.validation import InputError, check_order, quoted
 
 SHARES = 50  # of genes left out, that are tried
 FEW = 10  # rejections: so few are no curve
@@ -222,4 +222,4 @@ def _check_statistic(statistic, pvalues):
 
 def _gene(values, place):
     """Name a gene for a message."""
-    return f"gene {values.index[place]!r}" if isinstance(values, pd.Series) else f"gene {place}"
+    return f"gene {quoted(values.index[place])}" if isinstance(values, pd.Series) else f"gene {place}"

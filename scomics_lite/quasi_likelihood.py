@@ -28,7 +28,7 @@ from scomics_lite.design import match_design
 from scomics_lite.dispersion import EdgerDispersions, average_log_cpm, residual_df
 from scomics_lite.empirical_bayes import SqueezedVariances, squeeze_variances
 from scomics_lite.normalization import effective_library_sizes
-from scomics_lite.validation import Counts, InputError, check_counts, check_size_factors, check_threshold
+from scomics_lite.validation import Counts, InputError, check_counts, check_size_factors, check_threshold, quoted
 
 PRIOR_COUNT = 0.125  # added to a typical library where fold changes are shown; keeps those of empty groups finite
 FARTHEST = 38.0  # standard deviations: beyond, the normal distribution's tail is too small for a float
@@ -254,8 +254,9 @@ def _check_all_known(regression):
     genes, missing = regression.genes, np.flatnonzero(np.isnan(regression.dispersions))
     if missing.size:
         raise InputError(
-            f"{missing.size:,} of {len(genes):,} genes have no dispersion, the first is {genes[missing[0]]!r}: leave "
-            "them out (scomics_lite.filtering.filter_by_expression finds genes without counts), or give them a trend's"
+            f"{missing.size:,} of {len(genes):,} genes have no dispersion, the first is {quoted(genes[missing[0]])}: "
+            "leave them out (scomics_lite.filtering.filter_by_expression finds genes without counts), or give them a "
+            "trend's"
         )
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from scomics_lite import dispersion, glm, linear_models, normalization, quasi_likelihood
 from scomics_lite.filtering import filter_by_expression
 from scomics_lite.multiple_testing import adjust, independent_filtering
-from scomics_lite.validation import Counts, CountsError
+from scomics_lite.validation import Counts, CountsError, quoted
 
 FEWEST_TO_REPLACE = 7  # replicates, DESeq2's; see scomics_lite.glm.outliers
 NUMBERS = ["log2FoldChange", "lfcSE", "stat", "pvalue"]
@@ -217,8 +217,8 @@ def _kept_genes(task):
     empty = np.flatnonzero(some.library_sizes == 0)
     if empty.size:
         raise CountsError(
-            f"sample {counts.samples[empty[0]]!r} has no count in the {kept.sum():,} genes that enough samples have: "
-            "leave it out, or see what went wrong with it"
+            f"sample {quoted(counts.samples[empty[0]])} has no count in the {kept.sum():,} genes that enough samples "
+            "have: leave it out, or see what went wrong with it"
         )
     return kept, some
 

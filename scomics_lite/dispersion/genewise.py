@@ -15,7 +15,7 @@ from scomics_lite.blocks import Columns, gene_blocks, map_blocks
 from scomics_lite.design import match_design
 from scomics_lite.dispersion.profile_likelihood import MAX_EVALUATIONS, Profile, best_on_grid, climb, maximise
 from scomics_lite.equations import least_squares
-from scomics_lite.validation import Counts, InputError, check_order, check_size_factors, read_counts, warn
+from scomics_lite.validation import Counts, InputError, check_order, check_size_factors, quoted, read_counts, warn
 
 MINIMUM = 1e-8  # the smallest dispersion, DESeq2's; its search goes on to a tenth of it
 LARGEST_SCALE = 10.0  # of the size factors together, or its inverse
@@ -314,7 +314,8 @@ def _check_scale(s, genes, counted):
     for block, factors in gene_blocks(s, counted):
         log_scales = np.log(factors).mean(axis=0)
         farthest = np.abs(log_scales).argmax()
-        _refuse_scale(np.exp(log_scales[farthest]), f"the size factors of gene {genes[block[farthest]]!r}", way_out)
+        what = f"the size factors of gene {quoted(genes[block[farthest]])}"
+        _refuse_scale(np.exp(log_scales[farthest]), what, way_out)
 
 
 def _refuse_scale(scale, what, way_out):
@@ -332,7 +333,7 @@ def _some_genes(counts, layer):
     bad = ~(np.isfinite(values) & (values >= 0))
     if bad.any():
         first = counts.matrix.indices[bad.argmax()] if sparse.issparse(counts.matrix) else bad.any(axis=0).argmax()
-        raise InputError(f"counts must be finite and not negative; gene {counts.genes[first]!r} has others")
+        raise InputError(f"counts must be finite and not negative; gene {quoted(counts.genes[first])} has others")
     return counts
 
 
@@ -356,6 +357,6 @@ def _check_means(counts, mean, design, layer):
         raise InputError(f"the means must have the shape of the counts, {shape}; got {mean.shape}")
     bad = ~(np.isfinite(mean) & (mean > 0)) & (counts.positive_samples() > 0)
     if bad.any():
-        gene = counts.genes[np.argmax(bad.any(axis=0))]
-        raise InputError(f"means must be positive and finite; gene {gene!r} has others. Is it all zero, or not fitted?")
+        gene = quoted(counts.genes[np.argmax(bad.any(axis=0))])
+        raise InputError(f"means must be positive and finite; gene {gene} has others. Is it all zero, or not fitted?")
     return counts, mean, x

@@ -20,7 +20,7 @@ from scomics_lite.empirical_bayes.mixtures import Mixture, Posteriors, check_fam
 from scomics_lite.empirical_bayes.unimodal_prior import cut, fit_prior, part_of
 from scomics_lite.multiple_testing import average_rate
 from scomics_lite.progress import no_bar
-from scomics_lite.validation import InputError, did_you_mean, is_number
+from scomics_lite.validation import InputError, did_you_mean, is_number, quoted
 
 LARGEST_DF = 1e12  # a t distribution that is normal to ten digits
 EXCHANGEABLE = ("effects", "z_scores")
@@ -180,8 +180,8 @@ def _check_names(effects, others, what):
     if differ.size:
         row = differ[0]
         raise InputError(
-            f"effects and {what} are of different genes: in row {row}, {effects.index[row]!r} and "
-            f"{others.index[row]!r}. Bring them into one order: {what.replace(' ', '_')}.loc[effects.index]"
+            f"effects and {what} are of different genes: in row {row}, {quoted(effects.index[row])} and "
+            f"{quoted(others.index[row])}. Bring them into one order: {what.replace(' ', '_')}.loc[effects.index]"
         )
 
 
@@ -189,7 +189,7 @@ def _refuse(bad, rule, values, names, way_out):
     if bad.any():
         first = int(np.argmax(bad))
         number = f"{np.count_nonzero(bad):,} of {bad.size:,} {'is' if bad.sum() == 1 else 'are'} not"
-        raise InputError(f"{rule}: {number}, the first {values[first]:.6g} (gene {names[first]!r}). {way_out}")
+        raise InputError(f"{rule}: {number}, the first {values[first]:.6g} (gene {quoted(names[first])}). {way_out}")
 
 
 def _check_df(df, mixture, effects, g):

@@ -24,7 +24,7 @@ from scipy.stats import rankdata, trim_mean
 
 from scomics_lite.empirical_bayes import f_distribution
 from scomics_lite.smoothing import robust_curve
-from scomics_lite.validation import InputError, check_order, warn
+from scomics_lite.validation import InputError, check_order, quoted, warn
 
 SMALLEST_VARIANCE = 1e-5  # of the median; a variance of zero has no logarithm
 SMALLEST_ROBUST = 1e-12  # the same where tails are cut off anyway
@@ -376,7 +376,7 @@ def _vector(values, names, what):
 def _refuse(bad, values, names, rule):
     first = np.flatnonzero(bad)[:1]
     if first.size:
-        raise InputError(f"{rule}; gene {names[first[0]]!r} has {values[first[0]]}")
+        raise InputError(f"{rule}; gene {quoted(names[first[0]])} has {values[first[0]]}")
 
 
 def _range(values):

@@ -20,7 +20,7 @@ from scomics_lite.equations import least_squares, solve_each
 from scomics_lite.glm.irls import Model, uphill
 from scomics_lite.iteration import step_until_done
 from scomics_lite.multiple_testing import average_rate
-from scomics_lite.validation import InputError, check_threshold, is_number, warn
+from scomics_lite.validation import InputError, check_threshold, is_number, quoted, warn
 
 WIDE = 15.0  # standard deviation of the other coefficients' normal prior, in natural logarithms, as in apeglm
 SCALES = (0.001, 1.0)  # between which a scale is learned, in natural logarithms, as in apeglm
@@ -346,5 +346,5 @@ def _check_sizes(prior_scale, lfc_threshold):
 
 def _warn_of_no_peak(genes):
     if len(genes):
-        which = f"{len(genes):,} genes (NaN), the first is {str(genes[0])!r}"
+        which = f"{len(genes):,} genes (NaN), the first is {quoted(genes[0])}"
         warn(f"no peak of the posterior was found for {which}")

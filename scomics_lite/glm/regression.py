@@ -14,7 +14,16 @@ from scomics_lite.blocks import Columns, gene_blocks, map_blocks
 from scomics_lite.design import match_design
 from scomics_lite.glm.irls import Model, newton, solve
 from scomics_lite.glm.precision import Precision
-from scomics_lite.validation import Counts, InputError, check_counts, check_order, check_size_factors, is_number, warn
+from scomics_lite.validation import (
+    Counts,
+    InputError,
+    check_counts,
+    check_order,
+    check_size_factors,
+    is_number,
+    quoted,
+    warn,
+)
 
 SMALLEST_SPREAD = 0.1  # of a covariate: e^3 for one standard deviation is then a coefficient of 30, see irls
 RIDGE = 1e-6 / np.log(2) ** 2  # DESeq2's 1e-6 for coefficients in log2
@@ -316,6 +325,6 @@ def _check_dispersions(dispersions, genes):
     bad = np.flatnonzero((dispersions < 0) | np.isinf(dispersions))
     if bad.size:
         raise InputError(
-            f"dispersions must be finite and not negative; gene {genes[bad[0]]!r} has {dispersions[bad[0]]}"
+            f"dispersions must be finite and not negative; gene {quoted(genes[bad[0]])} has {dispersions[bad[0]]}"
         )
     return dispersions

@@ -29,6 +29,7 @@ from scomics_lite.validation import (
     check_size_factors,
     check_threshold,
     is_annotated,
+    quoted,
 )
 
 SPAN = 0.5  # share of the genes that voom's trend looks at around each; limma's number
@@ -368,8 +369,8 @@ def _read_values(values):
     if bad.size:
         i, g = bad[0]
         raise InputError(
-            f"values must be finite or missing (NaN); sample {frame.index[i]!r}, gene {frame.columns[g]!r} has "
-            f"{matrix[i, g]}. A logarithm of zero gives -inf: add a little first, as normalization.log_cpm does"
+            f"values must be finite or missing (NaN); sample {quoted(frame.index[i])}, gene {quoted(frame.columns[g])} "
+            f"has {matrix[i, g]}. A logarithm of zero gives -inf: add a little first, as normalization.log_cpm does"
         )
     return matrix, frame.index, frame.columns
 
@@ -383,6 +384,7 @@ def _check_weights(weights, shape, samples, genes):
     if bad.size:
         i, g = bad[0]
         raise InputError(
-            f"weights must be finite and not negative; sample {samples[i]!r}, gene {genes[g]!r} has {weights[i, g]}"
+            f"weights must be finite and not negative; sample {quoted(samples[i])}, gene {quoted(genes[g])} has "
+            f"{weights[i, g]}"
         )
     return weights

@@ -3,8 +3,8 @@
 The ground that every wing stands on, in every chapter. Read `counts` first: `check_counts`, which all functions that
 take counts call, and the `Counts` that it gives. `containers` takes matrix and names out of AnnData, tables and arrays;
 `transformed` recognises numbers that were counts once, `misread` tables that a file or a spreadsheet left in disorder.
-`arguments` checks what comes beside the counts, such as size factors in another order; `errors` and `notices` are how
-users hear of it, at the line where they called.
+`arguments` checks what comes beside the counts, such as size factors in another order; `named` gives results the names
+of samples or genes; `errors` and `notices` are how users hear of what is wrong, at the line where they called.
 """
 
 from scomics_lite.validation.arguments import (
@@ -18,7 +18,8 @@ from scomics_lite.validation.arguments import (
 )
 from scomics_lite.validation.containers import is_anndata, is_annotated
 from scomics_lite.validation.counts import Counts, check_counts, read_counts
-from scomics_lite.validation.errors import CountsError, InputError, did_you_mean
+from scomics_lite.validation.errors import CountsError, InputError, did_you_mean, quoted
+from scomics_lite.validation.named import with_names
 from scomics_lite.validation.notices import once, warn
 
 __all__ = [
@@ -37,6 +38,8 @@ __all__ = [
     "is_number",
     "no_labels",
     "once",
+    "quoted",
     "read_counts",
     "warn",
+    "with_names",
 ]
