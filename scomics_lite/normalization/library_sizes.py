@@ -6,7 +6,7 @@ Reached as `scomics_lite.normalization.to_size_factors` and so on; the letters a
 import numpy as np
 import pandas as pd
 
-from scomics_lite.validation import check_positive
+from scomics_lite.validation import check_positive, with_names
 
 
 def to_size_factors(norm_factors, library_sizes):
@@ -28,7 +28,7 @@ def to_size_factors(norm_factors, library_sizes):
     array([0.5, 2. ])
     """
     f, n, samples = _both(norm_factors, library_sizes, "norm factors")
-    return _named(geometric_mean_one(f * n), samples)
+    return with_names(geometric_mean_one(f * n), samples)
 
 
 def to_norm_factors(size_factors, library_sizes):
@@ -50,7 +50,7 @@ def to_norm_factors(size_factors, library_sizes):
     array([1., 1.])
     """
     s, n, samples = _both(size_factors, library_sizes, "size factors")
-    return _named(geometric_mean_one(s / n), samples)
+    return with_names(geometric_mean_one(s / n), samples)
 
 
 def effective_library_sizes(size_factors, library_sizes):
@@ -74,7 +74,7 @@ def effective_library_sizes(size_factors, library_sizes):
     array([2000000., 4000000.])
     """
     s, n, samples = _both(size_factors, library_sizes, "size factors")
-    return _named(np.exp(np.log(s) + np.log(n / s).mean()), samples)
+    return with_names(np.exp(np.log(s) + np.log(n / s).mean()), samples)
 
 
 def geometric_mean_one(values):
@@ -102,7 +102,3 @@ def _both(factors, library_sizes, what):
     samples = indexes[0] if indexes else pd.RangeIndex(np.size(library_sizes))
     library_sizes = check_positive(library_sizes, samples, "library sizes")
     return check_positive(factors, samples, what), library_sizes, samples
-
-
-def _named(values, samples):
-    return values if isinstance(samples, pd.RangeIndex) else pd.Series(values, index=samples)

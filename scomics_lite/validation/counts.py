@@ -13,6 +13,7 @@ from scipy import sparse
 from scomics_lite.validation import misread, transformed
 from scomics_lite.validation.containers import is_anndata, read
 from scomics_lite.validation.errors import CountsError, InputError, did_you_mean, quoted
+from scomics_lite.validation.named import with_names
 from scomics_lite.validation.notices import warn
 
 BLOCK = 4_000_000  # entries looked at together: bounds the memory of a check to some 32 MB
@@ -55,11 +56,11 @@ class Counts:
 
     def of_samples(self, values):
         """Give one number for each sample its name: a Series, where the samples have names."""
-        return values if isinstance(self.samples, pd.RangeIndex) else pd.Series(values, index=self.samples)
+        return with_names(values, self.samples)
 
     def of_genes(self, values):
         """Give one number for each gene its name: a Series, where the genes have names."""
-        return values if isinstance(self.genes, pd.RangeIndex) else pd.Series(values, index=self.genes)
+        return with_names(values, self.genes)
 
     def rows(self):
         """Yield every sample as ``(genes, values)``: where it has counts above zero, and how many.

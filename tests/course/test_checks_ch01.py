@@ -390,7 +390,7 @@ def bias(counts, factors, in_b, unchanged):
 
 
 def bias_of_sums(counts, factors, in_b, unchanged):
-    normalized = pd.DataFrame(counts).div(factors, axis=0).loc[:, unchanged]
+    normalized = pd.DataFrame(counts).div(np.asarray(factors), axis=0).loc[:, unchanged]
     return np.log2(normalized[in_b].mean().sum() / normalized[~in_b].mean().sum())
 
 

@@ -1,5 +1,7 @@
 """Results bear the names that the counts have: Series of samples and of genes, tables; arrays where there are none."""
 
+import pickle
+
 import anndata
 import numpy as np
 import pandas as pd
@@ -67,6 +69,33 @@ def test_tables_of_all_counts_are_frames(form):
     assert isinstance(normalization.normalize(COUNTS, np.ones(6)), np.ndarray)
     assert isinstance(normalization.log_cpm(COUNTS), np.ndarray)
     assert isinstance(normalization.normalize(pd.DataFrame(COUNTS), np.ones(6)), pd.DataFrame)
+
+
+@pytest.mark.parametrize("form", NAMED)
+def test_a_series_goes_where_an_array_went(form):
+    s, array = normalization.size_factors(NAMED[form]), normalization.size_factors(COUNTS)
+    np.testing.assert_array_equal(COUNTS / s[:, None], COUNTS / array[:, None])
+    np.testing.assert_array_equal(COUNTS.T / s, COUNTS.T / array)
+    np.testing.assert_array_equal(np.log(s)[:, None], np.log(array)[:, None])
+    np.testing.assert_array_equal((1 / s)[None, :], 1 / array[None, :])
+    np.testing.assert_array_equal(s @ COUNTS, array @ COUNTS)
+    np.testing.assert_array_equal(COUNTS.T @ s, COUNTS.T @ array)
+    assert s[0] == s["s0"] == array[0]
+    assert s[-1] == s[np.int64(5)] == array[5]
+    assert s[2:4].index.tolist() == ["s2", "s3"]
+    assert s[s > 1].tolist() == array[array > 1].tolist()
+    assert isinstance(FRAME.assign(s=s)["s"], pd.Series)
+    assert pickle.loads(pickle.dumps(s)).equals(s)
+    kept = filtering.filter_by_expression(NAMED[form], DESIGN, min_count=100)
+    assert 0 < kept.sum() < 20
+    for counts in (COUNTS, sparse.csr_array(COUNTS), sparse.csc_matrix(COUNTS), NAMED["AnnData"]):
+        assert counts[:, kept].shape == (6, kept.sum())
+    assert FRAME.loc[:, kept].columns.equals(FRAME.columns[kept])
+
+
+def test_whole_numbers_that_are_names_are_no_positions():
+    s = normalization.size_factors(FRAME.set_axis([5, 4, 3, 2, 1, 0]))
+    assert s[5] == normalization.size_factors(COUNTS)[0]
 
 
 def test_sparse_counts_stay_sparse_without_names():
