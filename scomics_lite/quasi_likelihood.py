@@ -302,7 +302,10 @@ def _smaller_design(design, c, reduced, lfc_threshold):
     if reduced is not None:
         return match_design(reduced, design.index)
     if design.shape[1] == 1:
-        raise InputError("without its only column the design is empty: nothing to compare with")
+        raise InputError(
+            "without its only column the design is empty, and there is nothing to compare with: add to the formula what "
+            "is to be compared, '~ condition'"
+        )
     return pd.DataFrame(design.to_numpy(float) @ null_space(c[None]), index=design.index)
 
 

@@ -11,6 +11,8 @@ from scomics_lite.design.factors import as_design, quoted
 from scomics_lite.validation import InputError, did_you_mean, is_number, warn
 
 OPERATIONS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: lambda a, b: a * (1 / b)}
+# What may be meant for a column, age or C(dose)[high] or sex[m]:age, but for the placeholders of those that are known.
+NAME = re.compile(r"(?<![\w.])(?!__\d)[^\W\d][\w.]*(?:\([^()]*\))?(?:\[[^\]]*\])?(?::[\w.]+(?:\[[^\]]*\])?)*")
 SIGNS = {ast.UAdd: operator.pos, ast.USub: operator.neg}
 
 
@@ -155,7 +157,7 @@ def _from_expression(design, text):
         return f" __{len(found) - 1} "
 
     rest = re.sub(rf"(?<![\w.\]:])(?:{names})(?![\w.\[(:])", placeholder, text)
-    unknown = re.findall(r"(?<![\w.])(?!__\d)[^\W\d][\w.]*(?:\[[^\]]*\])?(?::[\w.]+(?:\[[^\]]*\])?)*", rest)
+    unknown = NAME.findall(rest)
     if unknown:
         raise InputError(
             f"the contrast {text!r} names {unknown[0]!r}, which is no column; {did_you_mean(unknown[0], known)}"

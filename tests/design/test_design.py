@@ -250,6 +250,7 @@ def test_arrays_have_numbered_columns():
         ("dose[none]", "compares nothing"),
         ("dose[high] - dose[hi]", r"names 'dose\[hi\]', which is no column; did you mean 'dose\[high\]'"),
         ("dose", "names 'dose', which is no column"),
+        ("2 * C(dose)[high]", r"names 'C\(dose\)\[high\]', which is no column; did you mean 'dose\[high\]'"),
         ("doses[high]", r"names 'doses\[high\]'"),
         ("dose[high]:w", r"names 'w'|names 'dose\[high\]:w'"),
         ("dose[high] * dose[low]", "no sum of columns"),
