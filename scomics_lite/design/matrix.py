@@ -177,6 +177,8 @@ def _names_in(parsed, obs):
 def _plain_column(column):
     """Give numbers as they are and anything else as a factor, in sorted order where it has no order of its own."""
     _check_column(column)
+    if isinstance(column.dtype, pd.SparseDtype):
+        column = column.sparse.to_dense()  # formulaic knows no sparse columns
     column = column.infer_objects()
     if isinstance(column.dtype, pd.CategoricalDtype):
         return column

@@ -142,6 +142,13 @@ def test_dummies_of_every_type_are_a_design(dtype):
         assert contrast(table, "yes - no").tolist() == [-1, 1]
 
 
+@pytest.mark.parametrize("values", [[1.0, 0, 0, 2], [1, 0, 0, 2], [True, False, False, True], list("abba")])
+def test_sparse_columns_of_obs_are_columns(values):
+    dense = pd.DataFrame({"x": values, "y": [3.0, 1, 2, 5]})
+    sparse = dense.assign(x=pd.arrays.SparseArray(values))
+    pd.testing.assert_frame_equal(design_matrix(sparse, "~ x + y"), design_matrix(dense, "~ x + y"))
+
+
 def test_columns_that_are_no_numbers_are_named_with_the_formula_that_makes_columns_of_them():
     table = pd.DataFrame({"Intercept": 1.0, "cell type": ["a", "b", "b"]})
     with pytest.raises(InputError, match=r"'cell type' of the design holds no numbers.*'~ `cell type`'") as error:
