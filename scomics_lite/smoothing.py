@@ -1,7 +1,8 @@
 """A smooth curve through a cloud of points that outliers do not bend: Cleveland's (1979) lowess.
 
 Written out because the differences matter here: statsmodels' function of that name fits a slope even where a point has
-hardly any neighbours, and then goes astray by factors where R's ``lowess``, whose numbers limma builds on, does not.
+hardly any neighbours, and then goes astray by factors where R's ``lowess``, whose numbers limma and DESeq2's filter
+build on, does not; and of a curve that is flat for the most part it loses the rest.
 """
 
 import numpy as np

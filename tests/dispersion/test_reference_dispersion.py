@@ -26,7 +26,7 @@ from fixtures.published import (
     table,
 )
 
-from scomics_lite import dispersion, glm
+from scomics_lite import datasets, differential, dispersion, glm
 from scomics_lite.dispersion import trend
 from scomics_lite.validation import Counts
 
@@ -44,7 +44,10 @@ def differences(ours, theirs):
 
 @every_set
 def test_edger(name):
-    """Measured: common 8e-5 at most, trended 6e-4, tagwise 4e-3 (medians below 2e-6), prior degrees of freedom 4e-6."""
+    """Measured: common 8e-5 at most, trended 6e-4, tagwise 4e-3 (medians below 1e-6), prior degrees of freedom 3e-6.
+
+    What is left is edgeR's search for coefficients, which stops early; pickrell's two groups need none: 1e-6 in all.
+    """
     ours = edger_estimates(name)
     theirs, scalars = table(name, "edger_disp"), numbers(name, "edger_disp_meta")
     assert ours.common == pytest.approx(scalars["common.dispersion"], rel=1e-4)
@@ -52,7 +55,7 @@ def test_edger(name):
     np.testing.assert_allclose(ours.average_log_cpm, theirs["AveLogCPM"], rtol=0, atol=2e-5)
     for column in ("trended", "tagwise"):
         found = np.abs(getattr(ours, column) / theirs[column] - 1)
-        assert found.max() < 1e-2
+        assert found.max() < (2e-6 if name == "pickrell" else 1e-2)
         assert found.median() < 1e-5
 
 
@@ -163,3 +166,21 @@ def test_the_exact_maximum_is_never_lower(name):
     gain = np.subtract(*profile_heights(name, genes, exact, theirs[genes]).T)
     assert gain.min() > -1e-9
     assert np.median(gain) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("cells", "coefficients", "called"),
+    [
+        ("B cells", (0.0111958568011797, 3.34696399769916), 116),
+        ("CD4 T cells", (0.00404796177309324, 3.5299307620291), 101),
+        ("CD8 T cells", (0.00353011959456172, 3.46852345926369), 22),
+    ],
+)
+def test_sums_of_few_cells_have_deseq2_s_trend(cells, coefficients, called):
+    """Kang's blood cells by sample and cell type, ``~ group_id``: 15 to 100 cells a sum, two sums a group."""
+    kang = datasets.load("kang_muscat", progress=False)
+    sums = differential.pseudobulk(kang, "sample_id", "cluster_id")
+    study = differential.fit(sums[sums.obs["cluster_id"] == cells], "~ group_id", progress=False)
+    found = study.dispersions.trend
+    np.testing.assert_allclose((found.asymptotic, found.extra_poisson), coefficients, rtol=1e-9)
+    assert (study.test(("group_id", "stim", "ctrl"))["padj"] < 0.1).sum() == called

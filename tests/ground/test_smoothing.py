@@ -60,3 +60,12 @@ def test_units_do_not_matter(cloud):
     np.testing.assert_allclose(
         robust_curve(1e6 + 1e-3 * x, 1e5 * y, 0.4), 1e5 * robust_curve(x, y, 0.4), rtol=0, atol=1
     )
+
+
+def test_a_curve_that_is_flat_for_the_most_part():
+    """R's ``lowess(y ~ x, f = 1/5)``; statsmodels' function loses the end of such a curve."""
+    runs = [(14, 28), (13, 5), (14, 1), (15, 4), (14, 2), (13, 1), (12, 2), (11, 2), (10, 1), (9, 1), (6, 1), (5, 2)]
+    y = np.concatenate([np.full(times, height, dtype=float) for height, times in runs])
+    found = robust_curve(np.linspace(0.005, 0.95, 50), y, 1 / 5)
+    theirs = [14, 13.9799237481, 13.2650611691, 14.5483675182, 14.4428997311, 10.2764046703, 4.47760414404]
+    np.testing.assert_allclose(found[[0, 24, 29, 35, 37, 44, 49]], theirs, rtol=1e-11)
