@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import sparse, stats
 
 from scomics_lite.normalization import normalize, size_factors
-from scomics_lite.validation import Counts, InputError, check_counts, did_you_mean
+from scomics_lite.validation import Counts, InputError, check_counts, check_order, did_you_mean
 
 N_BINS = 20  # bins of the dispersion trend: enough to bend, few enough to average over hundreds of genes each
 
@@ -363,6 +363,7 @@ def _moment_dispersions(counts, groups):
     """Mean normalized count and moment estimate of phi of every gene, pooled over groups, (g,) each."""
     factors = size_factors(counts.matrix, "poscounts")
     normalized = normalize(counts.matrix, factors)
+    check_order(groups, counts.samples, "groups")
     groups = np.asarray(groups)
     if groups.shape != (len(factors),):
         raise InputError(f"groups has shape {groups.shape}; give one label for each of the {len(factors)} samples")

@@ -5,7 +5,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scomics_lite import dispersion, filtering, glm, linear_models, negative_binomial, normalization, quasi_likelihood
+from scomics_lite import (
+    dispersion,
+    filtering,
+    glm,
+    linear_models,
+    negative_binomial,
+    normalization,
+    quasi_likelihood,
+    simulate,
+)
 from scomics_lite.validation import InputError, check_order, check_size_factors
 
 SAMPLES, GENES = [f"s{i}" for i in range(8)], [f"g{i}" for i in range(30)]
@@ -43,6 +52,9 @@ CALLS = {
     "quantile_residuals": (lambda t: negative_binomial.quantile_residuals(COUNTS, t, 0.1, rng=1), MEAN),
     "variance": (lambda t: negative_binomial.variance(MEAN, t), PHI),
 }
+WIDE = pd.concat([COUNTS, COUNTS.add_prefix("more ")], axis=1)
+GROUPS = pd.Series(list("aaaabbbb"), index=SAMPLES)
+CALLS["estimate_parameters"] = (lambda t: simulate.estimate_parameters(WIDE, groups=t), GROUPS)
 CALLS["of an AnnData"] = (lambda t: negative_binomial.deviance(anndata.AnnData(COUNTS), t, 0.1), MEAN)
 every_call = pytest.mark.parametrize("name", CALLS)
 
