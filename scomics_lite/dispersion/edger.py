@@ -118,7 +118,7 @@ def edger_dispersions(counts, design, size_factors, *, prior_df=None, layer=None
         raise InputError(f"prior_df must not be negative, got {prior_df}")
     s = check_size_factors(size_factors, counts.samples)
     sizes = effective_library_sizes(s, counts.library_sizes)
-    used = np.flatnonzero(np.asarray(counts.matrix.sum(axis=0)).ravel() >= LEAST_COUNT)
+    used = np.flatnonzero(counts.gene_totals >= LEAST_COUNT)
     if used.size == 0:
         raise InputError(f"no gene has {LEAST_COUNT} counts in total")
     heights = _tabulate(counts, x, sizes, used, map)
