@@ -93,8 +93,9 @@ def check_counts(counts, *, layer=None, min_samples=2, allow_empty=False):
 
     Parameters
     ----------
-    counts : array_like, scipy.sparse matrix or array, DataFrame or AnnData, shape (n, g)
-        Samples (cells) in rows, genes in columns, as AnnData has them. Whole numbers stored as floats are fine.
+    counts : array_like, scipy.sparse matrix or array, DataFrame, AnnData or Counts, shape (n, g)
+        Samples (cells) in rows, genes in columns, as AnnData has them. Whole numbers stored as floats are fine. Counts
+        are passed on as they are.
     layer : str, optional
         The layer of an AnnData that holds the counts; its ``X`` when not given.
     min_samples : int
@@ -109,8 +110,15 @@ def check_counts(counts, *, layer=None, min_samples=2, allow_empty=False):
     Raises
     ------
     CountsError
-        For missing, infinite, negative, non-integer or log-transformed values, samples without a single count, repeated
-        names, too few samples, or a container that holds something else.
+        For missing, infinite, negative, non-integer, log-transformed or scaled values, samples without a single count,
+        repeated names, too few samples, rows that are no samples and columns that are no genes (lengths, sums), or a
+        container that holds something else.
+
+    Warns
+    -----
+    UserWarning
+        For names of genes that a spreadsheet turned into dates, and for whole numbers whose sums are so alike that they
+        may be rounded CPM.
 
     Examples
     --------
@@ -133,6 +141,7 @@ they lost the library sizes: go back to the raw counts
     _check_number(checked, min_samples)
     if not allow_empty:
         _check_totals(checked)
+    _check_scale(checked)
     _check_intruders(checked, counts)
     return checked
 
@@ -280,8 +289,7 @@ def _refuse_transformed(checked, source, layer):
 
 
 def _check_totals(checked):
-    sizes = checked.library_sizes
-    empty = np.flatnonzero(sizes == 0)
+    empty = np.flatnonzero(checked.library_sizes == 0)
     if empty.size:
         names = ", ".join(quoted(name) for name in checked.samples[empty[:5]])
         n, g = len(checked.samples), len(checked.genes)
@@ -294,7 +302,12 @@ def _check_totals(checked):
             f"{empty.size:,} sample{'s have' if empty.size > 1 else ' has'} no count at all: {names}"
             f"{' …' * (empty.size > 5)}. {way_out}"
         )
-    what, sure = transformed.scaled_and_rounded(sizes)
+
+
+def _check_scale(checked):
+    """Stop whole numbers that are rounded CPM, and warn of those that may be."""
+    sizes = checked.library_sizes
+    what, sure = transformed.scaled_and_rounded(sizes[sizes > 0])
     if sure:
         raise CountsError(f"the values look {what}. {transformed.LOST}: go back to the raw counts")
     if what:

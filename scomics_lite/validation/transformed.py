@@ -81,8 +81,10 @@ def scaled_and_rounded(totals):
     >>> scaled_and_rounded(np.array([912_004.0, 1_340_117, 870_022, 1_102_052]))
     ('', False)
     """
+    if len(totals) < LEAST_SAMPLES:
+        return "", False
     low, high, mean = totals.min(), totals.max(), totals.mean()
-    if low == high or mean < LEAST_TOTAL or len(totals) < LEAST_SAMPLES:
+    if low == high or mean < LEAST_TOTAL:
         return "", False
     scatter = ((totals - mean) ** 2).sum() / mean
     if stats.chi2.cdf(scatter, len(totals) - 1) >= BY_CHANCE:
