@@ -18,8 +18,9 @@ import numpy as np
 from scomics_lite.equations import invert_each
 from scomics_lite.glm.irls import Model
 
-MOST_INFLATION = 1e10  # of a variance, by what the other columns explain: six digits of it are left
-LEAST_LEFT = 1e-14  # of a column's length: with less, its coefficient is held by nothing
+LEAST_EIGENVALUE = 1e-8  # of X'WX + R with ones on its diagonal: eight digits of the inverse are left
+TINY = np.finfo(float).tiny
+LEAST_LEFT = 1e-14  # of a column's length by the columns before it: with less, nothing holds its coefficient
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +66,23 @@ class Precision:
     @cached_property
     def _unequal(self):
         """Genes whose inverse cannot be trusted, and from QR = W^1/2 X over R^1/2 the upper Q (k, n, p) and R^-1."""
-        inflation = np.einsum("baa,baa->ba", self._inverse, self._information + self.model.ridge)
-        fitted = np.isfinite(self.weights).all(axis=0)
-        genes = np.flatnonzero(fitted & ~(inflation < MOST_INFLATION).all(axis=1))
+        genes = self._doubtful()
+        genes = genes[_least_eigenvalues(self._information[genes] + self.model.ridge) < LEAST_EIGENVALUE]
         rows = np.sqrt(self.weights[:, genes]).T[:, :, None] * self.model.x
         held = np.broadcast_to(np.sqrt(self.model.ridge), (len(genes), *self.model.ridge.shape))
         q, r = np.linalg.qr(np.concatenate([rows, held], axis=1))
-        left = np.abs(np.einsum("baa->ba", r)) / np.linalg.norm(r, axis=1)  # of each column by those before it
+        left = np.abs(np.einsum("baa->ba", r)) / np.maximum(np.linalg.norm(r, axis=1), TINY)
         q[(left < LEAST_LEFT).any(axis=1)] = np.nan  # noise
         return genes, q[:, : rows.shape[1]], invert_each(r)
+
+    def _doubtful(self):
+        """Genes whose inverse might have few digits: weights can make it worse by their ratio and no more than that."""
+        smallest, largest = self.weights.min(axis=0), self.weights.max(axis=0)
+        of_design = _least_eigenvalues((self.model.x.T @ self.model.x)[None])[0]
+        return np.flatnonzero(np.isfinite(largest) & (smallest * of_design < LEAST_EIGENVALUE * largest))
+
+
+def _least_eigenvalues(matrices):
+    """Compute the smallest eigenvalue of matrices (b, p, p) whose diagonals are scaled to ones, shape (b,)."""
+    scales = np.sqrt(np.maximum(np.einsum("baa->ba", matrices), TINY))
+    return np.linalg.eigvalsh(matrices / scales[:, :, None] / scales[:, None, :])[:, 0]

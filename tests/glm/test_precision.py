@@ -58,16 +58,36 @@ def test_slopes_and_batches_too():
         np.testing.assert_allclose(found.leverages[:, gene], hat, rtol=1e-3)
 
 
-def test_a_gene_that_nothing_holds_has_no_errors_and_stops_no_other():
+@pytest.mark.parametrize("coding", [[[1, 0], [1, 0], [1, 1], [1, 1]], [[1, 0], [1, 0], [0, 1], [0, 1]]])
+def test_a_gene_that_nothing_holds_has_no_errors_and_stops_no_other(coding):
     weights = np.array([[0.0, 3, np.nan], [0, 4, np.nan], [5, 6, np.nan], [7, 2, np.nan]])
-    model = glm.Model.of(np.array([[1, 0], [1, 0], [1, 1], [1, 1]]), np.ones(4), 0.0, 0.0)
+    model = glm.Model.of(np.array(coding), np.ones(4), 0.0, 0.0)
     found, alone = Precision(model, weights), Precision(model, weights[:, [1]])
-    for name in ("covariance", "leverages"):
-        ours = np.moveaxis(getattr(found, name), -1, 0) if name == "leverages" else getattr(found, name)
-        assert np.isnan(ours[2]).all()
-        np.testing.assert_array_equal(ours[1], np.squeeze(getattr(alone, name)))
-    assert np.isnan(found.covariance[0]).all()
+    for ours, one in ((found.covariance, alone.covariance), (found.leverages.T, alone.leverages.T)):
+        assert np.isnan(ours[[0, 2]]).all()
+        np.testing.assert_array_equal(ours[1], one[0])
     assert np.isnan(found.of_contrast(np.array([0, 1.0]))).tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_separated_genes_against_many_digits(seed):
+    """Where the small weights are lost, the inverse of X'WX is noise of any size and sign: it must not pass for one."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(5, 12))
+    group = np.r_[0, 1, 2, rng.integers(0, 3, n - 3)]
+    x = np.column_stack([np.ones(n), group == 1, group == 2, rng.normal(size=n)])[:, : int(rng.integers(3, 5))]
+    counts = rng.poisson(10 ** rng.uniform(0, 6, (1, 30)) * rng.gamma(3, 1 / 3, (n, 30)))
+    counts[(group[:, None] == rng.integers(0, 3, 30)) & (rng.random(30) < 0.8)] = 0
+    counts[:, 0] = 5
+    phi = np.where(rng.random(30) < 0.5, 0, 10 ** rng.uniform(-6, 0, 30))
+    fit = glm.fit(counts, x, np.ones(n), phi, **FREE | {"tolerance": 0})
+    weights = weights_of(fit)
+    last = np.eye(x.shape[1])[-1]
+    for gene in np.flatnonzero(fit.converged):
+        covariance, hat, variances = exactly(weights[:, gene], x, 0.0, [last.tolist()])
+        np.testing.assert_allclose(np.diag(fit.covariance[gene]), np.diag(covariance), rtol=1e-3)
+        np.testing.assert_allclose(fit.hat[:, gene], hat, rtol=1e-3, atol=1e-6)
+        assert fit.contrast_variance(last)[gene] == pytest.approx(variances[0], rel=1e-3)
 
 
 @pytest.mark.parametrize("coding", [[[1, 0], [1, 0], [1, 1], [1, 1]], [[1, 0], [1, 0], [0, 1], [0, 1]]])
