@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from scomics_lite.validation import InputError, did_you_mean
+from scomics_lite.validation import InputError, did_you_mean, quoted
 
 SHORTEST = 1.0  # RSEM gives effective length 0 to what is shorter than a fragment; tximport takes that for 1
 
@@ -298,7 +298,7 @@ def _genes_of(table, transcripts_to_genes, path, clean, missing):
     lost = genes.isna()
     if lost.all():
         raise InputError(
-            f"transcripts_to_genes has no transcript of {path}: {table.index[0]!r} there, {known.index[0]!r} here"
+            f"transcripts_to_genes has no transcript of {path}: {quoted(table.index[0])} there, {quoted(known.index[0])} here"
             f"{_hint(table.index, known, clean)}"
         )
     if lost.any() and missing == "error":
