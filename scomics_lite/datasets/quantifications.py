@@ -298,8 +298,8 @@ def _genes_of(table, transcripts_to_genes, path, clean, missing):
     lost = genes.isna()
     if lost.all():
         raise InputError(
-            f"transcripts_to_genes has no transcript of {path}: {quoted(table.index[0])} there, {quoted(known.index[0])} here"
-            f"{_hint(table.index, known, clean)}"
+            f"transcripts_to_genes has no transcript of {path}: {quoted(table.index[0])} there, "
+            f"{quoted(known.index[0])} here{_hint(table.index, known, clean)}"
         )
     if lost.any() and missing == "error":
         share = table["counts"][lost.to_numpy()].sum() / max(table["counts"].sum(), 1)

@@ -332,9 +332,7 @@ def test_genes_without_a_fit_are_nan_and_do_not_count():
 def test_a_gene_whose_climb_does_not_end_is_nan_and_named(monkeypatch):
     fit, _ = cauchy_fit(17, genes=30)
     monkeypatch.setattr(shrinkage, "MAX_ITERATIONS", 1)
-    with pytest.warns(
-        UserWarning, match=r"no peak of the posterior was found for \d+ genes \(NaN\), the first is \d+"
-    ):
+    with pytest.warns(UserWarning, match=r"no peak of the posterior was found for \d+ genes \(NaN\), the first is \d+"):
         table = glm.cauchy_shrinkage(fit, "treated")
     assert table["lfcSE"].isna().any()
 
