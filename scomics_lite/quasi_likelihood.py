@@ -27,11 +27,13 @@ from scomics_lite.design import contrast as contrast_vector
 from scomics_lite.design import match_design
 from scomics_lite.dispersion import EdgerDispersions, average_log_cpm, residual_df
 from scomics_lite.empirical_bayes import SqueezedVariances, squeeze_variances
+from scomics_lite.equations import least_squares
 from scomics_lite.normalization import effective_library_sizes
 from scomics_lite.validation import Counts, InputError, check_counts, check_size_factors, check_threshold, quoted
 
 PRIOR_COUNT = 0.125  # added to a typical library where fold changes are shown; keeps those of empty groups finite
 FARTHEST = 38.0  # standard deviations: beyond, the normal distribution's tail is too small for a float
+FARTHEST_CHANGE = 100.0  # of ln mu between samples: no counts are e^100-fold apart
 SWITCH = 1.470402  # edgeR's: over a stretch of z-scores so long that ends at 0, Phi is 1/4 on average
 PLAIN = {"ridge": 0.0, "min_mean": 0.0, "tolerance": 1e-12}  # the maximum of the likelihood itself
 
@@ -306,7 +308,15 @@ def _smaller_design(design, c, reduced, lfc_threshold):
             "without its only column the design is empty, and there is nothing to compare with: add to the formula what "
             "is to be compared, '~ condition'"
         )
-    return pd.DataFrame(design.to_numpy(float) @ null_space(c[None]), index=design.index)
+    x, sizes = _of_one_size(design)
+    return pd.DataFrame(x @ null_space((c / sizes)[None]), index=design.index)
+
+
+def _of_one_size(design):
+    """Divide the columns by their largest values, so that none is lost beside another; give these (p,) too."""
+    x = design.to_numpy(float)
+    sizes = np.abs(x).max(axis=0)
+    return x / sizes, sizes
 
 
 def _f_test(smaller, regression, variance, df, map):
@@ -322,8 +332,8 @@ def _f_test(smaller, regression, variance, df, map):
 
 def _threshold_test(smaller, c, threshold, regression, variance, df, map):
     """Give z-scores beyond the threshold and their p-values, (g,); NaN where a fit did not converge."""
-    x, distances, converged = regression.design.to_numpy(float), [], regression.converged
-    step = np.exp(x @ c / (c @ c) * threshold * np.log(2))  # as size factors, these move c'beta by the threshold
+    distances, converged = [], regression.converged
+    step = np.exp(_change(regression.design, smaller.to_numpy(float), c, threshold * np.log(2)))
     for factors in (regression.size_factors * step, regression.size_factors / step):
         at_end = glm.fit(regression.counts, smaller, factors, regression.dispersions, **PLAIN, map=map)
         ratio = np.maximum(2 * (regression.log_likelihood - at_end.log_likelihood), 0)
@@ -335,6 +345,17 @@ def _threshold_test(smaller, c, threshold, regression, variance, df, map):
     ends = _mean_phi(-far, -far + SWITCH) + _mean_phi(near - SWITCH, near)
     pvalue = np.where(far + near > SWITCH, ends, 2 * _mean_phi(-far, near))
     return np.sign(b) * np.maximum(-near, 0), np.minimum(pvalue, 1)
+
+
+def _change(design, smaller, c, size):
+    """Give what moves c'beta by a size, as logarithms of size factors (n,), and no farther than counts can be apart.
+
+    What the smaller design can do is left to it: 1 a year is e^2000 in the year 2000, and all samples share most of it.
+    """
+    x, sizes = _of_one_size(design)
+    change = x @ (c / sizes)[:, None] / np.sum((c / sizes) ** 2)
+    change -= smaller @ least_squares(smaller, change)
+    return change[:, 0] * min(size, FARTHEST_CHANGE / np.abs(change).max())
 
 
 def _z_score(t, df):

@@ -257,10 +257,10 @@ def _factors(spec):
     """Give the levels and the columns of obs of every factor, by its name in the formula."""
     factors, order = {}, [factor for term in spec.formula for factor in term.factors]
     for factor, state in sorted((spec.factor_contrasts or {}).items(), key=lambda item: order.index(item[0])):
-        levels = [str(level) for level in state.levels]
-        _check_levels(str(factor), levels)
+        name, levels = re.sub("^`([^`]*)`$", r"\1", str(factor)), [str(level) for level in state.levels]
+        _check_levels(name, levels)
         columns = sorted({str(name) for name in spec.factor_variables[factor]} & set(spec.required_variables))
-        factors[re.sub("^`([^`]*)`$", r"\1", str(factor))] = {"levels": levels, "columns": columns}
+        factors[name] = {"levels": levels, "columns": columns}
     return factors
 
 

@@ -267,6 +267,36 @@ def test_the_scale_of_size_factors_and_the_coding_of_the_design(small, small_fit
         np.testing.assert_allclose(turned["pvalue"], expected["pvalue"], rtol=1e-6)
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1e9, 1e15])
+@pytest.mark.parametrize("contrast", [[0, 1, 0], [0, 0, 1], [0, 1, -2]])
+@pytest.mark.parametrize("threshold", [0, 0.3])
+def test_the_unit_of_a_covariate_and_where_it_begins(small, unit, contrast, threshold):
+    """In years or nanoseconds, from the year 0 or from the study's start: the same question has the same answer."""
+    adata, design = small
+    years = np.random.default_rng(2).normal(0, 2, len(design))
+
+    def p_values(dates, contrast, threshold):
+        fit = fitted(adata, design.assign(date=dates))
+        return quasi_likelihood.test(fit, contrast, lfc_threshold=threshold)["pvalue"]
+
+    expected = p_values(years, contrast, threshold)
+    assert (expected < 0.01).any()
+    # a slope of 1 a year is one of 1 / unit; weights of the same questions change alike
+    weights, size = np.array(contrast) * [1, 1, unit], threshold
+    if not contrast[1]:
+        weights, size = np.array(contrast), threshold / unit
+    np.testing.assert_allclose(p_values(years * unit, weights, size), expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(p_values((years + 2000) * unit, weights, size), expected, rtol=1e-5, atol=1e-9)
+
+
+def test_thresholds_that_no_counts_can_reach_are_not_exceeded(small):
+    adata, design = small
+    date = np.arange(len(design)) * 1e15
+    found = quasi_likelihood.test(fitted(adata, design.assign(date=date)), "date", lfc_threshold=1)
+    np.testing.assert_allclose(found["pvalue"], 1)
+    assert (found["stat"] == 0).all()
+
+
 def test_a_smaller_design_is_the_contrast_that_it_lacks(small_fit):
     table = quasi_likelihood.test(small_fit, "B")
     reduced = quasi_likelihood.test(small_fit, "B", reduced=small_fit.design[["Intercept"]])
