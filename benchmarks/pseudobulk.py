@@ -9,7 +9,8 @@ The real kang_muscat, its cells summed by sample and cell type and tested ``~ gr
 Simulated experiments of 1,500 genes, a tenth of them changed twofold, at 1e4 to 1e8 counts a library, 3 to 50
 replicates in each of two groups and dispersions around 0.01 to 0.5.
 
-"p apart" is the largest difference of p-values below 0.1, "trend" what the dispersions were drawn to here.
+"p apart" is the largest difference of p-values below 0.1; the last two columns tell the kinds of trends that the
+dispersions were drawn to.
 
 R does each depth in a process of its own. Without R and DESeq2 there are only our numbers.
 """
@@ -29,6 +30,7 @@ DEPTHS = (1e4, 1e5, 1e6, 1e7, 1e8)
 REPLICATES = (3, 4, 6, 12, 50)
 DISPERSIONS = (0.01, 0.1, 0.5)
 GENES = 1_500
+COLUMNS = ("calls here", "DESeq2", "both", "p apart", "trend here", "DESeq2's")
 
 
 def kang():
@@ -66,29 +68,43 @@ def ours(adata, formula):
 
 
 def theirs(experiments, folder):
-    """Give DESeq2's p-values and adjusted ones, (2, g) each, or the reason why there are none."""
+    """Give DESeq2's p-values and adjusted ones, (2, g) each, and the kind of trend, or why there are none."""
     from scomics_lite.design import design_matrix
 
     folders = [folder / str(number) for number in range(len(experiments))]
     for one, (adata, formula) in zip(folders, experiments.values(), strict=True):
         tables.write(one, adata.X, design_matrix(adata.obs, formula), np.ones(adata.n_obs))
-    report = measure.report(["Rscript", Path(__file__).with_name("differential.R"), "deseq2_wald", *folders])
+    report = measure.report(["Rscript", Path(__file__).with_suffix(".R"), *folders])
     if isinstance(report, str):
-        return dict.fromkeys(experiments, report)
-    return {key: tables.read_result(one)[1:] for key, one in zip(experiments, folders, strict=True)}
+        return dict.fromkeys(experiments, (None, report))
+    return {key: read_result(one) for key, one in zip(experiments, folders, strict=True)}
+
+
+def read_result(folder):
+    if not (folder / "trend.txt").exists():
+        return None, "stops"
+    return np.fromfile(folder / "result.bin").reshape(2, -1), (folder / "trend.txt").read_text().strip()
+
+
+def head(*first):
+    """Give the head of a table."""
+    columns = (*first, *COLUMNS)
+    return f"\n| {' | '.join(columns)} |\n{'|---' * len(columns)}|"
 
 
 def line(experiment, reference):
-    """Give the last cells of a row: calls here, by DESeq2 and by both, the difference of p-values, the trend."""
+    """Give the last cells of a row: calls here, by DESeq2 and by both, the difference of p-values, the trends."""
     (p, padj), kind = ours(*experiment)
     called = padj < ALPHA
-    if isinstance(reference, str):
-        return f"{called.sum():,} | {reference} | | | {kind} |"
-    their_p, their_padj = reference
+    their_values, their_kind = reference
+    if their_values is None:
+        return f"{called.sum():,} | | | | {kind} | {their_kind} |"
+    their_p, their_padj = their_values
     small = np.isfinite(p) & np.isfinite(their_p) & (np.fmin(p, their_p) < ALPHA)
     apart = np.abs(p[small] - their_p[small]).max(initial=0)
     both = called & (their_padj < ALPHA)
-    return f"{called.sum():,} | {(their_padj < ALPHA).sum():,} | {both.sum():,} | {apart:.1g} | {kind} |"
+    calls = f"{called.sum():,} | {(their_padj < ALPHA).sum():,} | {both.sum():,}"
+    return f"{calls} | {apart:.1g} | {kind} | {their_kind} |"
 
 
 def main():
@@ -98,12 +114,11 @@ def main():
     print("Versions:", ", ".join(measure.version(package, None) for package in ("R DESeq2", "R locfit")))
     with tempfile.TemporaryDirectory() as folder:
         experiments = kang()
-        print("\n| cell type | calls here | DESeq2 | both | p apart | trend |\n|---|---|---|---|---|---|")
+        print(head("cell type"))
         references = theirs(experiments, Path(folder) / "kang")
         for kind, experiment in experiments.items():
             print(f"| {kind} | {line(experiment, references[kind])}", flush=True)
-        print("\n| counts a library | replicates | dispersion | calls here | DESeq2 | both | p apart | trend |")
-        print("|---|---|---|---|---|---|---|---|")
+        print(head("counts a library", "replicates", "dispersion"))
         for depth in DEPTHS:
             experiments = simulated(depth, arguments.scale)
             references = theirs(experiments, Path(folder) / f"{depth:.0e}")
