@@ -246,7 +246,7 @@ def prior_variance(log_residuals, residual_df):
     compared with that of ln(chi2_d / d) + N(0, v) for 200 values of v from 0 to 8. Their Kullback-Leibler divergences
     are smoothed by loess, and the v at the minimum is taken. DESeq2 finds the second histogram by drawing
     10,000 random numbers; here the probabilities of the bins are integrated. What remains between the two is DESeq2's
-    noise, about a hundredth (airway: 0.537 here, 0.529 there).
+    noise: about a hundredth for many genes (airway: 0.537 here, 0.529 there), several tenths for ten genes.
 
     Parameters
     ----------
