@@ -76,7 +76,7 @@ class Likelihood:
         if reduced is not None:
             settings = {"min_mean": self.task.min_mean, "map": self.task.map}
             small = glm.fit(self.fit.counts, reduced, self.size_factors, self.fit.dispersions, **settings)
-            ratio = glm.likelihood_ratio_test(self.fit, small)
+            ratio = glm.likelihood_ratio_test(self.fit, small, map=self.task.map)
             table, converged = table.assign(stat=ratio["stat"], pvalue=ratio["pvalue"]), converged & small.converged
         return self._adjust(self._settle(table, converged), question.alpha)
 
