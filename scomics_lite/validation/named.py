@@ -31,7 +31,7 @@ class NamedNumbers(pd.Series):
         return self.iloc[key] if is_position else super().__getitem__(key)
 
     def __array_ufunc__(self, ufunc, method, *inputs, **settings):
-        if any(isinstance(one, np.ndarray) and one.ndim > 1 for one in inputs):
+        if method == "outer" or any(isinstance(one, np.ndarray) and one.ndim > 1 for one in inputs):
             inputs = [one.to_numpy() if isinstance(one, pd.Series) else one for one in inputs]
             return getattr(ufunc, method)(*inputs, **settings)
         return super().__array_ufunc__(ufunc, method, *inputs, **settings)

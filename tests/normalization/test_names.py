@@ -78,6 +78,7 @@ def test_a_series_goes_where_an_array_went(form):
     np.testing.assert_array_equal(COUNTS.T / s, COUNTS.T / array)
     np.testing.assert_array_equal(np.log(s)[:, None], np.log(array)[:, None])
     np.testing.assert_array_equal((1 / s)[None, :], 1 / array[None, :])
+    np.testing.assert_array_equal(np.multiply.outer([1.0, 2.0], s), np.multiply.outer([1.0, 2.0], array))
     np.testing.assert_array_equal(s @ COUNTS, array @ COUNTS)
     np.testing.assert_array_equal(COUNTS.T @ s, COUNTS.T @ array)
     assert s[0] == s["s0"] == array[0]
