@@ -28,7 +28,7 @@ from scomics_lite.equations import least_squares
 from scomics_lite.glm import Model
 from scomics_lite.iteration import step_until_done
 from scomics_lite.normalization import effective_library_sizes
-from scomics_lite.validation import Counts, InputError, check_counts, check_size_factors
+from scomics_lite.validation import Counts, InputError, check_counts, check_order, check_positive, check_size_factors
 
 GRID = np.linspace(-10, 10, 21)  # log2(dispersion / 0.1)
 FIRST = 0.05  # where the fits along the grid begin, and tell which samples have a mean; a point of the grid
@@ -306,8 +306,9 @@ def average_log_cpm(counts, sizes, dispersions, *, map=map):
 
     Parameters
     ----------
-    counts : Counts
-    sizes : ndarray, shape (n,)
+    counts : array_like, sparse, DataFrame, AnnData or Counts, shape (n, g)
+        Raw counts.
+    sizes : array_like, shape (n,)
         Effective library sizes, see `scomics_lite.normalization.effective_library_sizes`.
     dispersions : array_like, shape (g,) or ()
     map : callable
@@ -319,10 +320,12 @@ def average_log_cpm(counts, sizes, dispersions, *, map=map):
 
     Examples
     --------
-    >>> counts = check_counts([[98, 8], [196, 16]])
-    >>> np.exp2(average_log_cpm(counts, np.array([1e6, 2e6]), 0.1)).round(1)
+    >>> np.exp2(average_log_cpm([[98, 8], [196, 16]], [1e6, 2e6], 0.1)).round(1)
     array([99.3,  9.3])
     """
+    counts = check_counts(counts, min_samples=1)
+    sizes = check_positive(sizes, counts.samples, "library sizes")
+    check_order(dispersions, counts.genes, "dispersions")
     dispersions = np.broadcast_to(dispersions, len(counts.genes))
     every = np.arange(len(counts.genes))
     blocks = map_blocks(partial(_abundance_of_block, sizes), counts.matrix, every, dispersions, map=map)

@@ -40,6 +40,8 @@ CALLS = {
     "cox_reid_profile, dispersions": (lambda t: dispersion.cox_reid_profile(COUNTS, MEAN, DESIGN, t), PHI),
     "estimate": (lambda t: dispersion.estimate(COUNTS, DESIGN, t, trend="mean"), S),
     "edger_dispersions": (lambda t: dispersion.edger_dispersions(COUNTS, DESIGN, t), S),
+    "average_log_cpm, sizes": (lambda t: dispersion.average_log_cpm(COUNTS, t, 0.1), COUNTS.sum(axis=1)),
+    "average_log_cpm, dispersions": (lambda t: dispersion.average_log_cpm(COUNTS, np.full(8, 1e3), t), PHI),
     "glm.fit, size factors": (lambda t: glm.fit(COUNTS, DESIGN, t, 0.1), S),
     "glm.fit, dispersions": (lambda t: glm.fit(COUNTS, DESIGN, S, t), PHI),
     "quasi_likelihood.fit": (lambda t: quasi_likelihood.fit(COUNTS, DESIGN, S, t), PHI),

@@ -95,6 +95,7 @@ FUNCTIONS = {
     "cox_reid_profile": lambda counts: dispersion.cox_reid_profile(counts, np.full((N, G), 20.0), DESIGN, 0.1),
     "estimate": lambda counts: dispersion.estimate(counts, DESIGN, np.ones(N), trend="mean").to_frame(),
     "edger_dispersions": lambda counts: dispersion.edger_dispersions(counts, DESIGN, np.ones(N)).tagwise,
+    "average_log_cpm": lambda counts: dispersion.average_log_cpm(counts, np.full(N, 1e4), 0.1),
     "log_likelihood": lambda counts: negative_binomial.log_likelihood(counts, 20.0, 0.1),
     "deviance": lambda counts: negative_binomial.deviance(counts, 20.0, 0.1),
     "quantile_residuals": lambda counts: negative_binomial.quantile_residuals(counts, 20.0, 0.1, rng=1),
