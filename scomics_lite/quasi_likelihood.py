@@ -305,8 +305,8 @@ def _smaller_design(design, c, reduced, lfc_threshold):
         return match_design(reduced, design.index)
     if design.shape[1] == 1:
         raise InputError(
-            "without its only column the design is empty, and there is nothing to compare with: add to the formula what "
-            "is to be compared, '~ condition'"
+            "without its only column the design is empty, and there is nothing to compare with: add to the formula "
+            "what is to be compared, '~ condition'"
         )
     x, sizes = _of_one_size(design)
     return pd.DataFrame(x @ null_space((c / sizes)[None]), index=design.index)
