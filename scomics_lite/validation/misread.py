@@ -77,7 +77,8 @@ def explain_text(frame):
     if separator:
         return f"the table has one column, {quoted(frame.columns[0])}{separator}"
     texts = frame.loc[:, [not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]].astype(object)
-    no_number = np.isnan(texts.apply(pd.to_numeric, errors="coerce").to_numpy(float)) & texts.notna().to_numpy()
+    numbers = pd.to_numeric(pd.Series(texts.to_numpy().ravel()), errors="coerce").to_numpy(float).reshape(texts.shape)
+    no_number = np.isnan(numbers) & texts.notna().to_numpy()
     odd = texts.to_numpy()[no_number]
     if not odd.size:
         return f"{texts.shape[1]} of {frame.shape[1]} columns hold numbers as texts; convert them: counts.astype(float)"
