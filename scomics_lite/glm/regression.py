@@ -27,6 +27,7 @@ from scomics_lite.validation import (
 
 SMALLEST_SPREAD = 0.1  # of a covariate: e^3 for one standard deviation is then a coefficient of 30, see irls
 RIDGE = 1e-6 / np.log(2) ** 2  # DESeq2's 1e-6 for coefficients in log2
+LITTLE = 1e-8  # of a log likelihood, to lose to the ridge
 MOST_STEPS = 1000  # of Newton's method on the way to the highest likelihood, where that has no finite coefficients
 
 
@@ -132,8 +133,8 @@ class GlmFit:
     def highest_log_likelihood(self, *, map=map):
         """Compute the log likelihoods at their maxima, shape (g,); the coefficients stay where they are.
 
-        A fit whose means were held up at `min_mean`, or pulled by a larger ridge than the default, stops short of the
-        maximum. Its gene climbs there by Newton's method, without either.
+        A fit whose means were held up at `min_mean`, or whose coefficients the ridge pulls, stops short of the maximum.
+        Its gene climbs there by Newton's method, without either.
 
         Parameters
         ----------
@@ -145,9 +146,7 @@ class GlmFit:
         ndarray, shape (g,)
             NaN where there is no fit, or no maximum was found.
         """
-        short = np.full(len(self.genes), self.ridge > RIDGE)
-        if self.min_mean > 0:
-            short |= np.concatenate([(block.mean < self.min_mean).any(axis=0) for block in self.blocks()])
+        short = np.concatenate([self._falls_short(block) for block in self.blocks()])
         genes = np.flatnonzero(self.converged & short)
         heights = np.where(self.converged, self.log_likelihood, np.nan)
         x = self.design.to_numpy(float)
@@ -155,6 +154,12 @@ class GlmFit:
         for block, found in map_blocks(work, self.counts.matrix, genes, *given, p=x.shape[1], map=map):
             heights[block] = found
         return heights
+
+    def _falls_short(self, block):
+        """Tell which genes of a block are held up, or lose to the ridge: about (R beta)' covariance (R beta) / 2."""
+        pull = self.ridge * block.coefficients
+        lost = np.einsum("pb,bpq,qb->b", pull, block.precision.covariance, pull) / 2 if self.ridge > 0 else 0.0
+        return (block.mean < self.min_mean).any(axis=0) | (lost > LITTLE)
 
     def blocks(self):
         """Yield `FitBlock` after `FitBlock`: what has a value for every count need not be held for all genes."""

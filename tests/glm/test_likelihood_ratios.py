@@ -80,6 +80,21 @@ def test_what_the_fits_were_held_by_does_not_matter():
     np.testing.assert_array_equal(fit.log_likelihood, before[1])
 
 
+@pytest.mark.filterwarnings("ignore:column 'x1' of the design:UserWarning")
+def test_covariates_far_from_zero_have_the_likelihoods_of_centred_ones():
+    """From the year 0 on the intercept is large, and the ridge, which is warned of, holds it."""
+    rng = np.random.default_rng(7)
+    years, counts = rng.permutation(8) / 2, rng.poisson(50 * rng.gamma(2, 0.5, (8, 40)))
+    stats_of = {}
+    for start in (0, 2000, 20_000):
+        full = np.column_stack([np.ones(8), years + start, GROUPS[:, 1]])
+        fits = [glm.fit(counts, x, np.ones(8), 0.3) for x in (full, full[:, :2])]
+        stats_of[start] = glm.likelihood_ratio_test(*fits)["stat"]
+        assert stats_of[start].min() > -1e-6
+    for start in (2000, 20_000):
+        np.testing.assert_allclose(stats_of[start], stats_of[0], rtol=1e-4, atol=1e-5)
+
+
 def test_few_counts_are_not_taken_for_evidence():
     """At low depth the test stays within its level; with the floor it hardly ever rejected, or counted below zero."""
     rng = np.random.default_rng(6)
