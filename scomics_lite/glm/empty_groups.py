@@ -1,119 +1,83 @@
-"""Genes whose counts say nothing about a contrast: those without a count in the groups that it compares.
+"""Genes whose counts say nothing about a contrast: those without a count in any sample that it compares.
 
-Where all counts of two groups are zero, the likelihood is highest with both means at zero, and their ratio can be
-anything. Which samples a contrast compares is no matter of signs or names of coefficients, so the question is put to
-the likelihood itself. Let the coefficients move in a direction d: the likelihood does not fall along it, however far,
-if and only if
-
-    x_i'd = 0 in samples with a count,   x_i'd <= 0 in samples without
-
-(the directions of recession; Albert and Anderson 1984 for logistic regression). If c'd can be above zero and below zero
-among them, counts leave the sign of the contrast open. If it can only be one of both, the sign is known and the size is
-not, as for a gene that one of two groups lacks.
-
-Contrasts that set the effect of one factor against that of another are the exception: there DESeq2's rule is kept,
-which looks at the samples with a part in any of the coefficients. It depends on which levels are the references.
+DESeq2 gives them no change and p = 1. It looks at the samples of the two levels where a contrast names them, and
+otherwise at the samples with a part in any coefficient that the contrast weighs, where it weighs some up and some down.
+The second rule has another answer when another level is the reference, or when groups are written as other columns.
+`compared_samples` finds the two levels, or the groups, in whatever form they are asked for.
 """
 
 import numpy as np
-from scipy.linalg import null_space
-from scipy.optimize import linprog
-
-SURELY_FULL = 1e-9  # of the smallest eigenvalue, columns having length 1: fewer genes than this rules out are looked at
-ROUNDING = 1e-9
 
 
-def leaves_sign_open(x, c, counted):
-    """Tell in which genes the counts leave the sign of a contrast open.
+def compared_samples(design, c):
+    """Find the samples that a contrast compares.
 
-    Parameters
-    ----------
-    x : ndarray, shape (n, p)
-        The design, of full rank.
-    c : ndarray, shape (p,)
-    counted : ndarray of bool, shape (n, b)
-        Where a gene has a count above zero.
-
-    Returns
-    -------
-    ndarray of bool, shape (b,)
-
-    Examples
-    --------
-    >>> x = np.repeat(np.array([[1.0, 0, 0], [1, 1, 0], [1, 0, 1]]), 2, axis=0)  # groups A, B, C of two samples
-    >>> in_c, in_a = np.arange(6) >= 4, np.arange(6) < 2
-    >>> leaves_sign_open(x, np.array([0, 1, 0]), np.column_stack([in_c, in_a]))  # B against A
-    array([ True, False])
-    >>> leaves_sign_open(x, np.array([0, -1, 1]), np.column_stack([in_c, in_a]))  # C against B
-    array([False,  True])
-    """
-    lengths = np.linalg.norm(x, axis=0)
-    x, c = x / lengths, c / lengths
-    p = x.shape[1]
-    products = (x[:, :, None] * x[:, None, :]).reshape(len(x), -1)
-    gram = (counted.T.astype(float) @ products).reshape(-1, p, p)
-    result = np.zeros(counted.shape[1], dtype=bool)
-    doubtful = np.flatnonzero(np.linalg.eigvalsh(gram)[:, 0] < SURELY_FULL)
-    if doubtful.size:
-        patterns, which = np.unique(counted[:, doubtful], axis=1, return_inverse=True)
-        result[doubtful] = np.array([_is_open(x, c, pattern) for pattern in patterns.T])[which.ravel()]
-    return result
-
-
-def mixes_factors(x, c):
-    """Tell whether a contrast sets coefficients against each other that samples have in common.
-
-    Levels of one factor share no sample, and where every group has a mean of its own all contrasts compare groups.
+    For two levels of a factor they are the samples that have them, with covariates and other factors beside them or
+    not. Where every group of samples has a mean of its own, they are the groups with a weight in the least-squares
+    estimate of c'beta, X (X'X)^-1 c. For other contrasts that weigh coefficients up and down DESeq2's rule is kept: the
+    samples with a part in any of them.
 
     Parameters
     ----------
-    x : ndarray, shape (n, p)
+    design : Design, shape (n, p)
+        Of full rank.
     c : ndarray, shape (p,)
 
     Returns
     -------
-    bool
+    ndarray of bool, shape (n,)
+        All of them where no part can be told apart.
 
     Examples
     --------
-    >>> x = np.array([[1, 0, 0], [1, 0, 1], [1, 1, 0], [1, 1, 1.0]])  # two factors
-    >>> mixes_factors(x, np.array([0, -1, 1])), mixes_factors(x, np.array([0, 0, 1]))
-    (True, False)
+    >>> import pandas as pd
+    >>> from scomics_lite.design import contrast, design_matrix
+    >>> obs = pd.DataFrame({"dose": list("aabbcc"), "age": [31.0, 45, 28, 60, 52, 39]})
+    >>> for formula, question in (("~ age + dose", "dose[c] - dose[b]"), ("~ age + dose", "dose[c]")):
+    ...     design = design_matrix(obs, formula)
+    ...     print("".join(obs["dose"][compared_samples(design, contrast(design, question))]))
+    bbcc
+    aacc
     """
-    shared = np.count_nonzero(x[:, c != 0], axis=1).max() > 1
-    return bool(c.min() < 0 < c.max() and shared and len(np.unique(x, axis=0)) > x.shape[1])
+    x = design.to_numpy(float)
+    levels = _known_levels(design, c)
+    if levels is not None:
+        return levels
+    if len(np.unique(x, axis=0)) == x.shape[1]:
+        lengths = np.linalg.norm(x, axis=0)
+        q, r = np.linalg.qr(x / lengths)
+        weights = np.abs(q @ np.linalg.solve(r.T, c / lengths))
+        return weights > 1e-8 * weights.max()
+    if c.min() < 0 < c.max():
+        return x @ (c != 0) != 0
+    return _level_and_reference(x, c)
 
 
-def in_mixed_contrast(x, c, counted):
-    """Tell which genes have no count in the samples with a part in any coefficient of a contrast, as DESeq2 does.
+def _known_levels(design, c):
+    """Give the samples of the two levels of a factor that a contrast compares, or None."""
+    used = [(name, weight) for name, weight in zip(design, c, strict=True) if weight]
+    if len(used) > 2 or (len(used) == 2 and used[0][1] != -used[1][1]):
+        return None
+    for factor, labels in design.factors.items():
+        by_column = {f"{factor}[{level}]": str(level) for level in labels.cat.categories}
+        levels = [by_column.get(name) for name, _ in used]
+        levels += [design.reference(factor)] * (2 - len(levels))
+        if None not in levels and not labels.isna().any():
+            return labels.astype(str).isin(levels).to_numpy()
+    return None
 
-    Parameters
-    ----------
-    x, c, counted
-        As for `leaves_sign_open`.
 
-    Returns
-    -------
-    ndarray of bool, shape (b,)
+def _level_and_reference(x, c):
+    """Give the samples of one column of zeros and ones, and those with none of the columns that exclude it.
 
-    Examples
-    --------
-    >>> x = np.array([[1, 0, 0], [1, 0, 1], [1, 1, 0], [1, 1, 1.0]])
-    >>> in_mixed_contrast(x, np.array([0, -1, 1]), np.array([[True, True], [False, False], [False, True], [False] * 2]))
-    array([ True, False])
+    So the levels of a factor look in a table that knows no factors; where columns exclude it but not each other, nobody
+    can tell which are its levels.
     """
-    return ~counted[x @ (c != 0) != 0].any(axis=0)
-
-
-def _is_open(x, c, counted):
-    """Look for directions of recession along which the contrast rises, and others along which it falls."""
-    free = null_space(x[counted], rcond=1e-7) if counted.any() else np.eye(x.shape[1])  # (p, r)
-    slope = c @ free
-    if free.shape[1] < 2 or np.abs(slope).max() < ROUNDING * np.abs(c).max():
-        return False  # along a single line one way leads up in some sample: x has full rank
-    limits = np.unique(np.round(x[~counted] @ free, 12), axis=0)
-    return all(
-        -linprog(-sign * slope, A_ub=limits, b_ub=np.zeros(len(limits)), bounds=(-1, 1)).fun
-        > ROUNDING * np.abs(slope).max()
-        for sign in (1, -1)
-    )
+    columns, everyone = np.flatnonzero(c), np.ones(len(x), dtype=bool)
+    labels = np.isin(x, (0, 1)).all(axis=0) & (np.ptp(x, axis=0) > 0)
+    if len(columns) != 1 or not labels[columns[0]]:
+        return everyone
+    here = x[:, columns[0]] == 1
+    others = x[:, labels & (x[here].sum(axis=0) == 0)]
+    reference = ~here & (others.sum(axis=1) == 0)
+    return here | reference if others.sum(axis=1).max(initial=0) <= 1 and reference.any() else everyone
