@@ -279,7 +279,7 @@ def _prepare(adata, design, method, obs, size_factors, layer, settings, client, 
     _check_rows(adata, design, obs)
     counts = check_counts(adata, layer=layer)
     obs = _obs(adata, obs, counts.samples)
-    full = match_design(_full_design(obs, design, adata, asked), counts.samples)
+    full = match_design(_full_design(obs, design, adata, asked, counts.samples), counts.samples)
     if asked is not None:
         ask(method, full, obs, *asked)
     genes = counts.genes if method in LIKELIHOOD else None  # the others have no use for factors of every gene
@@ -319,9 +319,11 @@ def _obs(adata, obs, samples):
     return obs
 
 
-def _full_design(obs, design, adata, asked):
+def _full_design(obs, design, adata, asked, samples):
     """Build or check the design: it must have an answer, and something to measure variation by."""
     if not isinstance(design, str):
+        if len(getattr(design, "shape", ())) == 2 and len(design) != len(samples):
+            match_design(design, samples)  # which names the rows, before columns are looked at
         return check_design(design)
     if obs is None:
         raise InputError(

@@ -422,3 +422,11 @@ def test_no_gene_in_all_samples():
     adata.obs["condition"] = list("AAABBB")
     with pytest.raises(CountsError, match="pseudobulk"):
         run(adata)
+
+
+def test_designs_of_other_samples_are_told_of_their_rows_first():
+    adata = experiment(2)
+    design = pd.DataFrame({"Intercept": 1.0, "B": [0, 0, 1], "x": [1, 2, 5]}, adata.obs_names[:3])
+    for short in (design, design.to_numpy()):
+        with pytest.raises(InputError, match="a design for 4 samples has as many rows; got 3"):
+            run(adata, [0, 1, 0], short)
