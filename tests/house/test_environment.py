@@ -128,7 +128,7 @@ def test_python_versions_agree():
 
 def imported(path):
     """Return the top-level names of third-party packages that a file imports, also inside functions."""
-    neighbours = [*(ROOT / "tests").iterdir(), *path.parent.iterdir()]
+    neighbours = [file for folder in (ROOT / "tests", ROOT / "benchmarks", path.parent) for file in folder.iterdir()]
     ours = {"scomics_lite", *(neighbour.stem for neighbour in neighbours)}
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
