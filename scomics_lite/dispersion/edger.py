@@ -32,6 +32,7 @@ from scomics_lite.validation import Counts, InputError, check_counts, check_orde
 
 GRID = np.linspace(-10, 10, 21)  # log2(dispersion / 0.1)
 FIRST = 0.05  # where the fits along the grid begin, and tell which samples have a mean; a point of the grid
+LONGEST_STEP = 2.0  # of ln mu, between neighbouring points of the grid
 MOST_STEPS = 8  # Newton's, from a neighbouring point of the grid: two or three do
 LEAST_COUNT = 5  # genes with a smaller total take part in nothing
 NO_MEAN = 1e-4  # a count of zero whose mean is below this says nothing about the dispersion
@@ -245,19 +246,25 @@ def _profile_on_grid(y, x, sizes, mean):
 def _climb(y, x, sizes, phi, beta):
     """Go from coefficients (p, b) near the maximum of the likelihood to it by Newton's method, or begin anew."""
     model = Model.of(pd.DataFrame(x), sizes, 0.0, 0.0)
-    state, _, near = step_until_done(partial(_newton_step, model, phi), {"beta": beta}, (y,), MOST_STEPS)
-    if not near.all():
-        far = ~near
+    state = {"beta": beta, "strayed": np.zeros(y.shape[1], dtype=bool)}
+    state, _, done = step_until_done(partial(_newton_step, model, phi), state, (y,), MOST_STEPS)
+    far = ~done | state["strayed"]
+    if far.any():
         state["beta"][:, far] = _fit(y[:, far], x, sizes, phi, tolerance=0.0).coefficients.T
     return state["beta"]
 
 
 def _newton_step(model, phi, at, y):
-    """Take a step; a gene is near when its means move by less than 1e-5: the next step would be some 1e-10."""
+    """Take a step; a gene is done when its means move by less than 1e-5: the next step would be some 1e-10.
+
+    One whose means move too far is done too, having strayed: where they end no sample may have any weight left.
+    """
     mu = model.mean(at["beta"])
     variance = 1 + phi * mu
     step = model.step(mu * (1 + phi * y) / variance**2, model.x.T @ ((y - mu) / variance))
-    return {"beta": at["beta"] + step}, np.abs(model.x @ step).max(axis=0) < 1e-5
+    moved = np.abs(model.x @ step).max(axis=0)
+    strayed = ~(moved < LONGEST_STEP)
+    return {"beta": at["beta"] + step, "strayed": strayed}, (moved < 1e-5) | strayed
 
 
 def patterns(kept):
