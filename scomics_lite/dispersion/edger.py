@@ -371,9 +371,6 @@ def _prior_df(counts, x, sizes, genes, trended, abundance, map):
     """Estimate the d0 of the scaled F distribution of the genes' deviances per degree of freedom (Smyth 2004)."""
     blocks = map_blocks(partial(_scatter_of_block, x, sizes), counts.matrix, genes, trended, map=map)
     variances, df = np.concatenate([scatter for _, scatter in blocks], axis=1)
-    informative = np.count_nonzero(df)
-    if informative < 2:
-        raise InputError(f"{informative} genes are too few to estimate prior_df from; pass it, or use more genes")
     return squeeze_variances(variances, df, covariate=abundance[genes]).prior_df
 
 

@@ -178,11 +178,18 @@ def test_few_genes(counts, factors):
     assert one.trended[0] == pytest.approx(one.common, rel=1e-6)
 
 
+def test_a_single_gene_has_no_prior():
+    """As in edgeR 3.40.2: common.dispersion 0.75070538, prior.df 0."""
+    one = edger_dispersions(np.array([[19, 75, 7, 5, 76, 138, 255, 90]]).T, DESIGN, np.ones(8))
+    assert one.common == pytest.approx(0.75070538, rel=1e-6)
+    assert one.prior_df == 0
+    assert one.tagwise[0] == pytest.approx(0.75070538, rel=1e-6)
+
+
 def test_messages(counts, factors):
     for message, args, options in (
         ("2 samples and 2 coefficients", (counts[:2], np.eye(2), factors[:2]), {}),
         ("prior_df must not be negative", (counts, DESIGN, factors), {"prior_df": -1}),
-        ("1 genes are too few", (counts[:, [counts.min(axis=0).argmax()]], DESIGN, factors), {}),
         ("no gene has 5 counts", (np.eye(8, dtype=int), DESIGN, factors), {}),
     ):
         with pytest.raises(InputError, match=message):
