@@ -200,10 +200,12 @@ shrink the estimates of the contrast by scomics_lite.empirical_bayes.ash
     columns = np.flatnonzero(c)
     if len(columns) > 1 or abs(c[columns[0]]) != 1:
         terms = " ".join(f"{c[j]:+g} {design.columns[j]}" for j in columns)
+        has_intercept = (np.ptp(design.to_numpy(float), axis=0) == 0).any()
+        where = "" if has_intercept else " in a design with an intercept"
         raise InputError(
             f"the prior is for one coefficient, and the contrast is {terms}. Make the level compared with the "
-            "reference level of its factor and fit again, so that the comparison is one coefficient; or shrink the "
-            "estimates of the contrast by scomics_lite.empirical_bayes.ash"
+            f"reference level of its factor{where} and fit again, so that the comparison is one coefficient; or shrink "
+            "the estimates of the contrast by scomics_lite.empirical_bayes.ash"
         )
     column = int(columns[0])
     x = np.delete(design.to_numpy(float), column, axis=1)

@@ -358,6 +358,14 @@ def test_coefficients_that_cannot_be_shrunk(coefficient, message):
         glm.cauchy_shrinkage(fit, coefficient, prior_scale=1)
 
 
+def test_levels_without_an_intercept_are_sent_to_a_design_with_one():
+    obs = pd.DataFrame({"condition": list("AABB")})
+    design = design_matrix(obs, "~ 0 + condition")
+    with pytest.raises(InputError, match="the reference level of its factor in a design with an intercept and fit"):
+        shrinkage.one_coefficient(design, ("condition", "B", "A"))
+    assert shrinkage.one_coefficient(design_matrix(obs, "~ condition"), ("condition", "B", "A")) == (1, 1.0)
+
+
 def test_means_of_groups_are_no_differences():
     fit = small({"group[A]": [1.0, 1, 0, 0], "group[B]": [0.0, 0, 1, 1]})
     with pytest.raises(InputError, match="has no intercept: only differences"):
