@@ -71,9 +71,9 @@ def examine(number, report):
         for message in answer.warned if answer.table is not None else ():
             _heed(number, asked[kind], message, report)
     for kind, differences in COMPARED.items():
-        one, other = (answers[name].table if name in answers else None for name in ("plain", kind))
-        if one is not None and other is not None:
-            report.failures += [f"study {number}, {kind}: {text}" for text in differences(one, other)]
+        pair = [answers[name] for name in ("plain", kind) if name in answers and answers[name].table is not None]
+        if len(pair) == 2:
+            report.failures += [f"study {number}, {kind}: {text}" for text in differences(*pair)]
 
 
 def forms(number):

@@ -12,7 +12,7 @@ from scomics_lite.validation import read_counts
 from small_studies.calls import names_of, obs_of, with_obs
 from small_studies.draw import word
 from small_studies.handles import (
-    a_column,
+    comparisons,
     evaluated,
     formula_from,
     layer_of,
@@ -38,7 +38,8 @@ def transpose(call, found):
 
 @advice(r"a design for \d+ samples has as many rows; got \d+")
 def give_a_design_for_all_samples(call, found):
-    yield replace(call, design=call.meant.design)
+    meant = call.meant.design
+    yield replace(call, design=getattr(meant, "formula", None) or meant if obs_of(call) is not None else meant)
 
 
 @advice(r"counts must not be missing.*\(sample (.*), gene (.*)\)\. Drop those genes or samples")
@@ -98,7 +99,7 @@ def drop_samples_without_counts(call, found):
 
 @advice(r"got 1 sample, at least 2 are needed")
 def bring_more_samples(call, found):
-    yield replace(call, counts=call.raw)
+    yield replace(call, counts=call.raw) if np.shape(call.raw)[0] > 1 else more_samples(call, np.zeros(4, dtype=int))
 
 
 @advice(r"(?:sample|gene) .* is the sum of all others.*Leave (?:it|them) out: (.*)$")
@@ -294,11 +295,7 @@ def leave_repeated_samples_out_or_take_ql(call, found):
 
 @advice(r"without its only column the design is empty, .*add to the formula what is to be compared, '~ condition'$")
 def add_what_is_to_be_compared(call, found):
-    for name in map(str, obs_of(call)):
-        texts = obs_of(call)[name].astype(str)
-        if 1 < texts.nunique() < len(texts) - 1:
-            compared = replace(call, design=f"~ {word(name)}")
-            yield a_column(with_obs(compared, obs_of(call).assign(**{name: texts})))
+    yield from comparisons(call)
 
 
 @advice(r"no (?:smooth )?curve fits the dispersions of these [\d,]+ genes.*trend='(mean)'")

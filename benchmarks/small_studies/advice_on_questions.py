@@ -11,6 +11,7 @@ from small_studies.calls import obs_of, with_obs
 from small_studies.draw import word
 from small_studies.handles import (
     a_column,
+    comparisons,
     design_of,
     evaluated,
     formula_from,
@@ -90,6 +91,8 @@ def leave_a_term_out_or_add_samples(call, found):
     if isinstance(call.design, str):
         yield from without_a_term(call)
         yield samples_that_break_ties(call)
+    elif getattr(call.design, "formula", None) and obs_of(call) is not None:
+        yield from leave_a_term_out_or_add_samples(replace(call, design=call.design.formula), found)
     else:
         report = diagnose(design_of(call))
         lost = [alias.column for alias in report.aliases] or list(report.design.columns[-2:-1])
@@ -102,8 +105,8 @@ def leave_out_what_is_not_finite(call, found):
     if isinstance(call.design, str):
         yield from (way for way in without_a_term(call) if found[1] not in way.design)
     else:
-        design = design_of(call)
-        yield only_samples(call, np.isfinite(design.to_numpy(float)).all(axis=1))
+        yield only_samples(call, np.isfinite(design_of(call).to_numpy(float)).all(axis=1))
+        yield replace(call, design=call.meant.design)
 
 
 @advice(r"the names of the (design|size factors) are not those of the counts: .*Bring them into one order: \w+\.loc")
@@ -219,17 +222,19 @@ def weigh_with_a_number(call, found):
     yield replace(call, contrast={found[1]: 1})
 
 
-@advice(r"the prior is for one coefficient, .*fit again, so that the comparison is one coefficient; or shrink .*\.ash$")
+@advice(r"the prior is for one coefficient, .*of its factor( in a design with an intercept)? and fit again.*\.ash$")
 def compare_with_the_reference_or_shrink_by_ash(call, found):
-    changed = call.but(shrink="ash", prior_scale=None)
     if isinstance(call.contrast, tuple) and isinstance(call.design, str):
         factor, _, other = call.contrast
         name = next((name for name in obs_of(call) if str(name) == factor), None)
         if name is not None:
             texts = obs_of(call)[name].astype(str)
             levels = [str(other), *(level for level in pd.unique(texts) if level != str(other))]
-            yield with_obs(call, obs_of(call).assign(**{name: pd.Categorical(texts, levels)}))
-    yield changed
+            again = with_obs(call, obs_of(call).assign(**{name: pd.Categorical(texts, levels)}))
+            if found[1]:
+                again = replace(again, design=formula_from([term for term in terms_of(call.design) if term != "0"]))
+            yield again
+    yield call.but(shrink="ash", prior_scale=None)
 
 
 @advice(r"coefficient '.*' is a level of expression, .*Fit a design with an intercept and choose another coefficient")
@@ -237,6 +242,7 @@ def fit_an_intercept(call, found):
     if isinstance(call.design, str):
         terms = [term for term in terms_of(call.design) if term != "0"]
         yield a_column(replace(call, design=formula_from(terms)))
+        yield from comparisons(call)
     else:
         design = pd.DataFrame(design_of(call))
         others = design.drop(columns=design.columns[0]).assign(Intercept=1.0)

@@ -12,7 +12,8 @@ import scomics_lite
 from scomics_lite import differential
 from scomics_lite.design import design_matrix
 from scomics_lite.validation import InputError, read_counts
-from small_studies.calls import dense, layer_of, names_of, obs_of
+from small_studies.calls import dense, layer_of, names_of, obs_of, with_obs
+from small_studies.draw import word
 
 MOST_ADDED = 24  # samples
 
@@ -70,7 +71,7 @@ def only_samples(call, rows):
     """Leave samples out, everywhere."""
     rows, design, settings = np.flatnonzero(rows), call.design, dict(call.settings)
     if not isinstance(design, str):
-        design = design.iloc[rows] if isinstance(design, pd.DataFrame) else np.asarray(design)[rows]
+        design = design.iloc[rows] if isinstance(design, pd.DataFrame) else np.asarray(design)[rows[rows < len(design)]]
     if "obs" in settings:
         settings["obs"] = obs_in_order(call).iloc[rows]
     if "size_factors" in settings:
@@ -138,11 +139,20 @@ def a_column(call):
     return replace(call, contrast=str(design_of(call).columns[-1]))
 
 
+def comparisons(call):
+    """Ask for the last level of one column of the samples that has levels, and of the next."""
+    for name in map(str, obs_of(call)):
+        texts = obs_of(call)[name].astype(str)
+        if 1 < texts.nunique() < len(texts) - 1:
+            compared = replace(call, design=f"~ {word(name)}")
+            yield a_column(with_obs(compared, obs_of(call).assign(**{name: texts})))
+
+
 def more_samples(call, rows):
     """Add samples like some that there are, with counts as usual."""
     obs, design = obs_in_order(call), call.design
     more = None if obs is None else obs.iloc[rows]
-    if not isinstance(design, str):
+    if np.ndim(design) == 2:
         design = pd.DataFrame(design_of(call)).astype(float)
         design = pd.concat([design, design.iloc[rows]])
     return _with_samples(call, len(rows), None if obs is None else pd.concat([obs, more]), design)
@@ -170,8 +180,8 @@ def _with_samples(call, number, obs, design):
     rng = np.random.default_rng(1)
     usual = np.maximum(matrix.mean(axis=0, dtype=float), 10.0)
     new = rng.poisson(rng.gamma(5, usual / 5, (number, matrix.shape[1])))
-    names = [*map(str, counts.samples), *(f"new {i}" for i in range(number))]
+    names = [*map(str, counts.samples), *(f"new {len(matrix) + i}" for i in range(number))]
     frame = pd.DataFrame(np.vstack([matrix, new]), names, counts.genes)
-    design = design if isinstance(design, str) else design.set_axis(names)
+    design = design.set_axis(names) if isinstance(design, pd.DataFrame) else design
     added = replace(call, counts=frame, raw=frame, design=design)
     return added.but(obs=None if obs is None else obs.set_axis(names), layer=None, size_factors=None, key_added=None)

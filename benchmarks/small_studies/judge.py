@@ -12,21 +12,20 @@ import pandas as pd
 from scipy import sparse
 
 from scomics_lite import differential
-from scomics_lite.design import design_matrix
 from scomics_lite.validation import InputError, read_counts
-from small_studies.calls import dense
+from small_studies.calls import FIT_SETTINGS, Call, dense
 
 HERE = str(Path(__file__).parent)
 NUMBERS = ["log2FoldChange", "lfcSE", "stat", "pvalue"]
 SHRUNKEN = ["shrunken", "shrunkenSE", "lfsr", "svalue"]
 STATUS = ["tested", "filtered", "outlier", "all zero", "not converged"]
-FEWEST_TO_REPLACE = 7  # replicates
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Answer:
     """What came of a call: a table, or the message of a refusal, or faults."""
 
+    call: Call
     table: pd.DataFrame | None = None
     refusal: str = ""
     faults: tuple = ()
@@ -51,10 +50,8 @@ def answer(call):
     if fingerprint(call) != before:
         faults.append("what was handed over has changed")
     if table is not None and call.how != "glm":
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            faults += inconsistencies(call, table)
-    return Answer(table, refusal, tuple(faults), tuple(str(one.message) for one in caught))
+        faults += inconsistencies(call, table)
+    return Answer(call, table, refusal, tuple(faults), tuple(str(one.message) for one in caught))
 
 
 def _is_raw(warning):
@@ -83,6 +80,12 @@ def _text_of(value):
 def inconsistencies(call, table):
     """List what contradicts itself in a table, or the docstring of `differential.test`."""
     settings = {"method": "wald", "lfc_threshold": 0.0, "shrink": None, "alternative": "greater_abs"} | call.settings
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _inconsistencies(call, settings, table)
+
+
+def _inconsistencies(call, settings, table):
     found = _shape(call, settings, table)
     if not found:  # what comes next takes for granted that columns are there, and then that numbers are
         found = [*_missing(settings, table), *_ranges(table), *_signs(settings, table)]
@@ -156,27 +159,16 @@ def _signs(settings, table):
 
 
 def _base_means(call, settings, table):
-    """Compare with the mean of counts over size factors; where replicates are many, of counts that were replaced."""
-    counts = read_counts(call.counts, layer=settings.get("layer"))
-    s = table.attrs["size_factors"]
-    if call.sum_by is not None:
-        counts = read_counts(differential.pseudobulk(call.counts, call.sum_by))
-    y = dense(counts.matrix)
+    """Compare with the mean of counts over size factors; among seven replicates, of counts that were replaced."""
+    counts = call.counts if call.sum_by is None else differential.pseudobulk(call.counts, call.sum_by)
+    y, s = dense(read_counts(counts, layer=settings.get("layer")).matrix), table.attrs["size_factors"]
     s = np.asarray(settings["size_factors"] if s == "a table" else s, dtype=float).reshape(len(y), -1)
     off = ~np.isclose((y / s).mean(axis=0), table["baseMean"], rtol=1e-9, atol=0)
-    replaced = settings["method"] in ("wald", "lrt") and settings.get("cooks", True) and _has_many_replicates(call)
-    limit = 0.6 if replaced else 0
-    return [f"baseMean is not the mean of counts over size factors in {off.sum()} genes"] if off.mean() > limit else []
-
-
-def _has_many_replicates(call):
-    design = call.design
-    if isinstance(design, str):
-        obs = call.settings.get("obs", getattr(call.counts, "obs", None))
-        if call.sum_by is not None:
-            obs = differential.pseudobulk(call.counts, call.sum_by).obs
-        design = design_matrix(obs, design)
-    return np.unique(np.asarray(design, dtype=float), axis=0, return_counts=True)[1].max() >= FEWEST_TO_REPLACE
+    if off.any() and settings["method"] in ("wald", "lrt") and settings.get("cooks", True):
+        of_fit = {name: value for name, value in call.settings.items() if name in FIT_SETTINGS}
+        y = dense(differential.fit(counts, call.design, progress=False, **of_fit).fit.counts.matrix)
+        off = ~np.isclose((y / s).mean(axis=0), table["baseMean"], rtol=1e-9, atol=0)
+    return [f"baseMean is not the mean of counts over size factors in {off.sum()} genes"] if off.any() else []
 
 
 def _adjusted(settings, table):
@@ -213,34 +205,50 @@ def _shrunken(settings, table):
         svalue_not_above_lfsr=rates["svalue"] <= rates["lfsr"] * (1 + 1e-9) + 1e-300,
         svalue_rises_with_lfsr=np.diff(order["svalue"]) >= -1e-12,
         shrunkenSE_not_negative=table.loc[concerned, "shrunkenSE"] >= 0,
-        shrunken_is_not_larger=sizes <= changes + np.maximum(errors, table.loc[concerned, "shrunkenSE"]),
+        shrunken_is_not_larger=sizes <= changes + 2 * np.maximum(errors, table.loc[concerned, "shrunkenSE"]),
     )
 
 
-# --- two tables of one question ---------------------------------------------------------------------------------------
+# --- two answers to one question --------------------------------------------------------------------------------------
+
+
+def differences(one, other):
+    """List what differs between the tables of two answers to one question, whatever the genes are called.
+
+    A contrast of two levels compares the samples that have them, and where these have no count, nothing changes. A
+    design that knows no factors cannot tell who has which level, so that its zeros may be those of other genes.
+    """
+    a, b = one.table, other.table
+    if len(a) != len(b) or list(a.columns) != list(b.columns):
+        return ["tables of another form have other genes or columns"]
+    zeros = (a["log2FoldChange"] == 0).to_numpy() != (b["log2FoldChange"] == 0).to_numpy()
+    if zeros.any() and not _knows_factors(other.call):
+        a, b = (table[~zeros][["baseMean", *NUMBERS]] for table in (a, b))  # the others depend on all genes
+    return [text for name in a for text in _differences_of(name, a[name], b[name])]
+
+
+def _differences_of(name, one, other):
+    if name == "status":
+        off = one.to_numpy() != other.to_numpy()
+    else:
+        off = ~np.isclose(one, other, rtol=1e-6, atol=1e-9, equal_nan=True)
+    if off.any():
+        row = int(np.argmax(off))
+        values = f"{one.iloc[row]!r} and {other.iloc[row]!r}"
+        yield f"another {name} in {off.sum()} of {len(off)} genes: {values}, gene {one.index[row]}"
+
+
+def _knows_factors(call):
+    return isinstance(call.design, str) or not getattr(call.design, "factors", pd.DataFrame()).empty
 
 
 def differences_in_errors(one, other):
     """List what differs by more than a hundredth of an error, in genes that are known well enough."""
-    known = ((one["lfcSE"] < 2) & (other["lfcSE"] < 2) & one["pvalue"].notna() & other["pvalue"].notna()).to_numpy()
-    one, other = one[known], other[known]
-    off = ((one["log2FoldChange"] - other["log2FoldChange"]).abs() > 0.01 * one["lfcSE"]).to_numpy()
-    off |= ((one["pvalue"] - other["pvalue"]).abs() > 0.01).to_numpy() | (one["status"] != other["status"]).to_numpy()
+    a, b = one.table, other.table
+    known = ((a["lfcSE"] < 2) & (b["lfcSE"] < 2) & a["pvalue"].notna() & b["pvalue"].notna()).to_numpy()
+    if any("or the ridge will shrink" in message for message in one.warned):
+        return []  # in either coding other coefficients
+    a, b = a[known], b[known]
+    off = ((a["log2FoldChange"] - b["log2FoldChange"]).abs() > 0.01 * a["lfcSE"]).to_numpy()
+    off |= ((a["pvalue"] - b["pvalue"]).abs() > 0.01).to_numpy() | (a["status"] != b["status"]).to_numpy()
     return [f"another coding gives other answers in {off.sum()} of {len(off)} genes"] if off.any() else []
-
-
-def differences(one, other):
-    """List what differs between two tables of one question, whatever the genes are called."""
-    if len(one) != len(other) or list(one.columns) != list(other.columns):
-        return ["tables of another form have other genes or columns"]
-    found = []
-    for name in one.columns:
-        if name == "status":
-            off = one[name].to_numpy() != other[name].to_numpy()
-        else:
-            off = ~np.isclose(one[name], other[name], rtol=1e-6, atol=1e-9, equal_nan=True)
-        if off.any():
-            row = int(np.argmax(off))
-            values = f"{one[name].iloc[row]!r} and {other[name].iloc[row]!r}"
-            found.append(f"another form gives another {name} in {off.sum()} of {len(off)} genes: {values}, gene {row}")
-    return found

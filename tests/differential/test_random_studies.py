@@ -84,14 +84,15 @@ def test_attributes_that_no_file_keeps_are_seen(shrunken):
 
 
 def test_two_answers_to_one_question_are_seen(shrunken):
-    _, table = shrunken
-    assert judge.differences(table, table.copy()) == []
-    assert judge.differences_in_errors(table, table.copy()) == []
-    other = changed(table, "log2FoldChange", 3.0)
-    assert "another log2FoldChange in 1 of" in judge.differences(table, other)[0]
-    assert judge.differences(table, table.iloc[:-1]) != []
-    slightly = table.assign(pvalue=table["pvalue"] * 1.02 + 0.02)
-    assert judge.differences_in_errors(table, slightly) != []
+    call, table = shrunken
+    one, same = (judge.Answer(call, frame) for frame in (table, table.copy()))
+    assert judge.differences(one, same) == judge.differences_in_errors(one, same) == []
+    for column, value in (("log2FoldChange", 3.0), ("log2FoldChange", 0.0), ("svalue", 0.9), ("status", "outlier")):
+        other = judge.Answer(call, changed(table, column, value))
+        assert f"another {column} in 1 of" in judge.differences(one, other)[0]
+    assert judge.differences(one, judge.Answer(call, table.iloc[:-1])) != []
+    slightly = judge.Answer(call, table.assign(pvalue=table["pvalue"] * 0.9 + 0.02))
+    assert judge.differences_in_errors(one, slightly) != []
 
 
 def test_raw_exceptions_and_warnings_of_libraries_are_seen(monkeypatch):
