@@ -71,6 +71,7 @@ TAUGHT = (
     "validation.misread",
     "validation.named",
     "validation.notices",
+    "validation.replicates",
     "validation.transformed",
 )
 
