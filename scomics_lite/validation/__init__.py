@@ -4,8 +4,8 @@ The ground that every wing stands on, in every chapter. Read `counts` first: `ch
 take counts call, and the `Counts` that it gives. `containers` takes matrix and names out of AnnData, tables and arrays;
 `transformed` recognises numbers that were counts once, `misread` tables that a file or a spreadsheet left in disorder.
 `arguments` checks what comes beside the counts, such as size factors in another order; `named` gives results the names
-of samples or genes; `replicates` tells the cells of one donor from independent samples; `errors` and `notices` are how users hear of what is
-wrong, at the line where they called.
+of samples or genes; `replicates` tells the cells of one donor from independent samples; `errors` and `notices` are how
+users hear of what is wrong, at the line where they called.
 """
 
 from scomics_lite.validation.arguments import (

@@ -27,8 +27,8 @@ def followed(message, adata):
     return eval(call, {"scomics_lite": scomics_lite, "adata": adata})
 
 
-NAMES = """donor, Donor ID, patientID, mouse.id, individual, subject_no, animal, sample_id, orig.ident, replicate, bio_rep,
-SampleName, library_id, cell_donor"""
+NAMES = """donor, Donor ID, patientID, mouse.id, individual, subject_no, animal, sample_id, orig.ident, replicate,
+bio_rep, SampleName, library_id, cell_donor"""
 
 
 @pytest.mark.parametrize("name", re.split(r",\s+", NAMES))
