@@ -18,7 +18,10 @@ from scomics_lite import datasets
 README = Path(__file__).parents[2] / "README.md"
 TAUGHT = (
     "blocks",
-    "calibration",
+    "calibration.counting",
+    "calibration.estimates",
+    "calibration.rates",
+    "calibration.studies",
     "datasets.catalogue",
     "datasets.quantifications",
     "design.contrasts",
