@@ -1,13 +1,29 @@
 """Counts with known truth.
 
-All chapters. Read `bulk` first: samples of many cells, with effects, dispersions and library sizes as asked.
+All chapters. Read `bulk` first: samples of many cells, with effects, dispersions and library sizes as asked. `cells`
+are single cells of donors, with structural zeros (chapter 5), and in `bursting` the zeros are those of genes that are
+switched on and off. `parameters` holds typical depths, abundances and dispersions, or takes them from a real data set;
+`drawing` and `populations` hold what the simulations share.
 """
 
-from scomics_lite.simulate.bulk import CountParameters, bulk_counts, estimate_parameters, typical_bulk
+from scomics_lite.simulate.bulk import bulk_counts
+from scomics_lite.simulate.bursting import bursting_counts
+from scomics_lite.simulate.cells import cell_counts
+from scomics_lite.simulate.parameters import (
+    CountParameters,
+    estimate_parameters,
+    typical_bulk,
+    typical_reads,
+    typical_umis,
+)
 
 __all__ = [
     "CountParameters",
     "bulk_counts",
+    "bursting_counts",
+    "cell_counts",
     "estimate_parameters",
     "typical_bulk",
+    "typical_reads",
+    "typical_umis",
 ]
