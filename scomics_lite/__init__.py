@@ -31,6 +31,7 @@ _SUBMODULES = (
     "quasi_likelihood",
     "simulate",
     "validation",
+    "zero_inflation",
 )
 
 __all__ = ["__version__", *_SUBMODULES]
@@ -54,6 +55,7 @@ if TYPE_CHECKING:  # what editors and type checkers read; at run time __getattr_
         quasi_likelihood,
         simulate,
         validation,
+        zero_inflation,
     )
 
 

@@ -1,0 +1,300 @@
+"""The log likelihood of b genes in n cells and its derivatives: of all models of the wing, by one set of formulas.
+
+A cell has three linear predictors, eta = ln mu, zeta = logit pi and tau = ln phi. Write
+f = ln P_NB(0) = -ln(1 + phi mu) / phi. The negative binomial probability of a count splits into f and what only counts
+above zero have,
+
+    ln P_NB(y) = f + A(y, phi) - ln y! + y (eta - ln(1 + phi mu))
+
+so that the models differ in what they make of f and zeta alone:
+
+    nb       f
+    zinb     ln(pi + (1 - pi) e^f) for a zero, ln(1 - pi) + f otherwise
+    hurdle   ln(pi) for a zero, ln(1 - pi) + f - ln(1 - e^f) otherwise
+
+In the zinb, r = pi / (pi + (1 - pi) e^f), the *responsibility*, is the probability that a zero is a structural one.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import special
+
+from scomics_lite.equations import least_squares
+from scomics_lite.zero_inflation.repeated_counts import RepeatedCounts
+
+LARGEST = 300.0  # of a linear predictor: keeps exp within range while a search goes astray
+SMALLEST_LOG_PHI, LARGEST_LOG_PHI = np.log(1e-12), np.log(1e8)
+NEARLY_POISSON = 1e-4  # of phi mu: below, a series is more exact than the difference it stands for
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The three designs, which the genes of a block share.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n, p)
+        Of ln mu.
+    z : ndarray, shape (n, q)
+        Of logit pi; q = 0 for a model without.
+    d : ndarray, shape (n, r)
+        Of ln phi.
+    groups, gates : ndarray of int, shape (n,)
+        Which of the m different rows of d each cell has, and which of those of z.
+    rows, gate_rows : ndarray, shape (m, r) and (l, q)
+        These rows: what cells share is computed once.
+    log_s : ndarray, shape (n, 1)
+        Logarithms of the size factors.
+    products : dict
+        For pairs of parts, products of their columns, shape (columns * columns, n).
+    """
+
+    x: np.ndarray
+    z: np.ndarray
+    d: np.ndarray
+    groups: np.ndarray
+    rows: np.ndarray
+    gates: np.ndarray
+    gate_rows: np.ndarray
+    log_s: np.ndarray
+    products: dict
+
+    @classmethod
+    def of(cls, x, z, d, size_factors):
+        """Build them from designs and size factors (n,)."""
+        rows, groups = np.unique(d, axis=0, return_inverse=True)
+        gate_rows, gates = np.unique(z, axis=0, return_inverse=True) if z.shape[1] else (z[:1], np.zeros(len(z), int))
+        parts = {"x": x, "z": z, "d": d}
+        products = {
+            a + b: np.einsum("ij,ik->jki", parts[a], parts[b]).reshape(-1, len(x))
+            for a, b in ("xx", "xz", "xd", "zz", "zd", "dd")
+        }
+        return cls(x, z, d, groups.ravel(), rows, gates.ravel(), gate_rows, np.log(size_factors)[:, None], products)
+
+    def without_zeros(self):
+        """Give the same parts with no column for structural zeros."""
+        return replace(self, z=self.z[:, :0], gate_rows=self.gate_rows[:, :0])
+
+    def with_zeros(self, theta, logit):
+        """Put coefficients between those of means and dispersion (p + r, b) that give all cells this logit of pi."""
+        p, q, _ = self.sizes
+        gamma = constant(self.z, np.full(theta.shape[1], logit)) if q else theta[:0]
+        return np.concatenate([theta[:p], gamma, theta[p:]])
+
+    @property
+    def sizes(self):
+        """Numbers of coefficients p, q and r."""
+        return self.x.shape[1], self.z.shape[1], self.d.shape[1]
+
+    def split(self, theta):
+        """Cut coefficients (P, b) into those of the mean, of the zeros and of the dispersion."""
+        return np.split(theta, np.cumsum(self.sizes)[:2])
+
+    def predictors(self, theta):
+        """Give eta (n, b), and of different rows zeta (l, b) and tau (m, b)."""
+        beta, gamma, delta = self.split(theta)
+        eta = np.clip(self.x @ beta + self.log_s, -LARGEST, LARGEST)
+        zeta = np.clip(self.gate_rows @ gamma, -LARGEST, LARGEST)
+        return eta, zeta, np.clip(self.rows @ delta, SMALLEST_LOG_PHI, LARGEST_LOG_PHI)
+
+    def by_cell(self, values, groups):
+        """Give every cell (n, b) what its group has (m, b); one group's is left to numpy to repeat."""
+        return values if len(values) == 1 else values[groups]
+
+    def weighted(self, a, b, weights):
+        """Give A'WB for two of the designs, shape (b, columns, columns)."""
+        first, second = (getattr(self, name).shape[1] for name in (a, b))
+        return (self.products[a + b] @ weights).T.reshape(-1, first, second)
+
+
+def constant(columns, values):
+    """Give the coefficients (columns, b) with which the columns add up to (nearly) the same value in all cells."""
+    if not columns.shape[1]:
+        return np.empty((0, len(values)))
+    return np.outer(least_squares(columns, np.ones((len(columns), 1)))[:, 0], values)
+
+
+@dataclass(frozen=True, eq=False)
+class Likelihood:
+    """The log likelihood of a block of genes, as a function of their coefficients (P, b)."""
+
+    model: str
+    parts: Parts
+    y: np.ndarray  # (n, b)
+    is_zero: np.ndarray  # (n, b)
+    repeated: RepeatedCounts
+    constant: np.ndarray  # (b,), minus the sum of ln y!
+
+    @classmethod
+    def of(cls, model, parts, y):
+        """Build it for counts (n, b)."""
+        constant = -special.gammaln(y + 1).sum(axis=0)
+        return cls(model, parts, y, y == 0, RepeatedCounts(y, parts.groups), constant)
+
+    def take(self, genes):
+        """Give the likelihood of some genes of the block."""
+        cut = {name: getattr(self, name)[..., genes] for name in ("y", "is_zero", "constant")}
+        return replace(self, repeated=self.repeated.take(genes), **cut)
+
+    def value(self, theta):
+        """Compute the log likelihoods, shape (b,)."""
+        return self.derivatives(theta, order=0)[0]
+
+    def derivatives(self, theta, order=2, *, complete=False):
+        """Compute log likelihoods, their gradients and their information (minus the second derivatives).
+
+        Parameters
+        ----------
+        theta : ndarray, shape (P, b)
+        order : int
+            0 for the value alone, or 2.
+        complete : bool
+            Give the information of the EM algorithm's complete data instead, in which it is known of every zero
+            whether it is structural: mean, zeros and dispersion then have nothing to do with each other.
+
+        Returns
+        -------
+        list
+            Values (b,), and with order 2 gradients (P, b) and information (b, P, P).
+        """
+        parts = self.parts
+        eta, zeta, tau = parts.predictors(theta)
+        at = _zero_probability(eta, parts.by_cell(tau, parts.groups))
+        gate = {name: parts.by_cell(values, parts.gates) for name, values in _gate(zeta).items()}
+        mixture = _MIXTURES[self.model](at["f"], gate, self.is_zero)
+        value = mixture["value"].sum(axis=0) + np.einsum("ib,ib->b", self.y, eta - at["log_a"]) + self.constant
+        growth = self.repeated.sums(tau, order)
+        value += growth[0].sum(axis=0)
+        if order == 0:
+            return [value]
+        if complete:
+            mixture |= {"ff": 0.0, "zetazeta": -gate["spread"]}
+        ratio = self.y / at["a"]
+        own = ratio * at["u"]
+        slopes = {"x": mixture["f"] * at["f_eta"] + ratio, "z": mixture["zeta"], "d": mixture["f"] * at["f_tau"] - own}
+        weights = self._weights(at, mixture, own / at["a"])
+        if complete:
+            weights = {pair: weights[pair] for pair in ("xx", "zz", "dd")}
+        return [value, self._gradient(slopes, growth[1]), self._information(weights, growth[2])]
+
+    def _weights(self, at, mixture, own):
+        """Give minus the second derivatives with respect to pairs of eta (x), zeta (z) and tau (d), in all cells."""
+        f, bend_eta, bend_tau = mixture["f"], mixture["ff"] * at["f_eta"], mixture["ff"] * at["f_tau"]
+        return {
+            "xx": own - f * at["f_etaeta"] - bend_eta * at["f_eta"],
+            "xz": -mixture["cross"] * at["f_eta"],
+            "xd": own - f * at["f_etatau"] - bend_eta * at["f_tau"],
+            "zz": -mixture["zetazeta"],
+            "zd": -mixture["cross"] * at["f_tau"],
+            "dd": own - f * at["f_tautau"] - bend_tau * at["f_tau"],
+        }
+
+    def _gradient(self, slopes, growth):
+        """Add up over cells what the slopes of the linear predictors make of the coefficients."""
+        parts = self.parts
+        gradient = [getattr(parts, name).T @ slope for name, slope in slopes.items() if getattr(parts, name).shape[1]]
+        gradient[-1] += parts.rows.T @ growth
+        return np.concatenate(gradient)
+
+    def _information(self, weights, growth):
+        """Put the blocks of the three parts together, (b, P, P)."""
+        parts, (p, q, r) = self.parts, self.parts.sizes
+        place = {"x": slice(p), "z": slice(p, p + q), "d": slice(p + q, p + q + r)}
+        information = np.zeros((self.y.shape[1], p + q + r, p + q + r))
+        for (a, b), weight in weights.items():
+            if q or "z" not in a + b:
+                information[:, place[a], place[b]] = parts.weighted(a, b, weight)
+                information[:, place[b], place[a]] = information[:, place[a], place[b]].transpose(0, 2, 1)
+        information[:, place["d"], place["d"]] -= np.einsum("mj,mb,mk->bjk", parts.rows, growth, parts.rows)
+        return information
+
+    def fitted(self, theta):
+        """Give mu, pi, E[Y] and r of every cell, (n, b): r is the probability that its count is a structural zero."""
+        eta, zeta, tau = self.parts.predictors(theta)
+        at = _zero_probability(eta, self.parts.by_cell(tau, self.parts.groups))
+        gate = {name: self.parts.by_cell(values, self.parts.gates) for name, values in _gate(zeta).items()}
+        pi, is_zero = np.broadcast_to(gate["pi"], eta.shape), self.is_zero.astype(float)
+        if self.model == "nb":
+            pi, r = np.zeros_like(eta), np.zeros_like(eta)
+        else:
+            r = is_zero * special.expit(gate["zeta"] - at["f"]) if self.model == "zinb" else is_zero
+        expected = (1 - pi) * np.exp(eta)
+        if self.model == "hurdle":
+            expected /= -np.expm1(np.minimum(at["f"], -1e-300))
+        return {"mu": np.exp(eta), "pi": pi, "r": r, "expected": expected}
+
+
+def _zero_probability(eta, tau):
+    """Compute f = ln P_NB(0) and its derivatives with respect to eta and tau, in all cells.
+
+    With u = phi mu and a = 1 + u: f = -ln(a) / phi, and the derivatives follow; for small u those with respect to tau
+    are differences of nearly equal numbers, and their series in u takes over.
+    """
+    mu, phi = np.exp(eta), np.exp(tau)
+    u = phi * mu
+    a = 1 + u
+    log_a, w = np.log(a), mu / a
+    small = u < NEARLY_POISSON
+    some = small.any()
+    if some:
+        log_a[small] = np.log1p(u[small])
+    f, bent = -log_a / phi, w / a
+    f_tau, f_tautau = -f - w, f + 2 * w - bent
+    if some:
+        mu, v = mu[small], u[small]
+        f_tau[small] = mu * v * (1 / 2 - 2 * v / 3 + 3 * v**2 / 4)
+        f_tautau[small] = mu * v * (1 / 2 - 4 * v / 3 + 9 * v**2 / 4)
+    names = ("u", "a", "log_a", "f", "f_eta", "f_etaeta", "f_tau", "f_tautau", "f_etatau")
+    return dict(zip(names, (u, a, log_a, f, -w, -bent, f_tau, f_tautau, u * bent), strict=True))
+
+
+# --- what the models make of f and zeta: value, first and second derivatives ------------------------------------------
+
+
+def _gate(zeta):
+    """Give pi, the variance of whether a zero is structural, and ln(1 + e^zeta)."""
+    pi, softplus = _sigmoid_and_softplus(zeta)
+    return {"zeta": zeta, "pi": pi, "spread": pi * (1 - pi), "softplus": softplus}
+
+
+def _negative_binomial(f, gate, is_zero):
+    return {"value": f, "f": 1.0, "ff": 0.0, "zeta": 0.0, "zetazeta": 0.0, "cross": 0.0}
+
+
+def _zero_inflated(f, gate, is_zero):
+    """d/df = 1 - r, d/dzeta = r - pi, and r' = r (1 - r) with respect to zeta - f; r = 0 for counts above zero."""
+    r, either = _sigmoid_and_softplus(gate["zeta"] - f)
+    r *= is_zero
+    doubt = r * (1 - r)
+    return {
+        "value": f + either * is_zero - gate["softplus"],
+        "f": 1 - r,
+        "ff": doubt,
+        "zeta": r - gate["pi"],
+        "zetazeta": doubt - gate["spread"],
+        "cross": -doubt,
+    }
+
+
+def _hurdle(f, gate, is_zero):
+    """Zeros say nothing of mu; q = e^f / (1 - e^f) is the odds of the zeros that were cut off."""
+    above = np.minimum(f, -1e-300)
+    q = 1 / np.expm1(-above)
+    return {
+        "value": np.where(is_zero, gate["zeta"], f - np.log(-np.expm1(above))) - gate["softplus"],
+        "f": np.where(is_zero, 0.0, 1 + q),
+        "ff": np.where(is_zero, 0.0, q * (1 + q)),
+        "zeta": is_zero - gate["pi"],
+        "zetazeta": -gate["spread"],
+        "cross": np.zeros_like(f),
+    }
+
+
+def _sigmoid_and_softplus(x):
+    """Give 1 / (1 + e^-x) and ln(1 + e^x)."""
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1.0, small) / (1 + small), np.maximum(x, 0) + np.log(1 + small)
+
+
+_MIXTURES = {"nb": _negative_binomial, "zinb": _zero_inflated, "hurdle": _hurdle}

@@ -1,0 +1,223 @@
+"""From a block of counts to the maxima of its genes' likelihoods, and what kind of maximum each is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scomics_lite.zero_inflation import starts
+from scomics_lite.zero_inflation.firth import Penalised
+from scomics_lite.zero_inflation.likelihood import Likelihood, Parts, constant
+from scomics_lite.zero_inflation.search import climb
+
+LITTLE_GAIN = 1e-6  # in log likelihood: structural zeros that win no more are none
+SLIGHT = 0.05  # share of structural zeros, given to a negative binomial fit to start from
+NEVER = -40.0  # logit of a probability that is 0 to the last digit
+FLAT = 1e-5  # information of a coefficient, columns scaled to 1: its standard error is 300, as good as infinite
+TOUCHED = 1e-3  # share of a flat direction that leaves a coefficient without an estimate
+
+
+@dataclass(frozen=True, eq=False)
+class Maxima:
+    """What was found for b genes.
+
+    Attributes
+    ----------
+    theta : ndarray, shape (b, P)
+        Coefficients of mean, zeros and dispersion, side by side. Without inflation the zero part's are -inf where the
+        columns that make up an intercept are, and NaN elsewhere.
+    log_likelihood : ndarray, shape (b,)
+        The highest, without a penalty.
+    covariance : ndarray, shape (b, P, P)
+        Inverse of the observed information; NaN where there is no estimate.
+    iterations : ndarray of int, shape (b,)
+    status : ndarray of str, shape (b,)
+    """
+
+    theta: np.ndarray
+    log_likelihood: np.ndarray
+    covariance: np.ndarray
+    iterations: np.ndarray
+    status: np.ndarray
+
+
+def fit_block(model, x, z, d, size_factors, firth, y):
+    """Fit b genes.
+
+    Parameters
+    ----------
+    model : str
+        ``"nb"``, ``"zinb"`` or ``"hurdle"``.
+    x, z, d : ndarray, shape (n, p), (n, q) and (n, r)
+        Designs.
+    size_factors : ndarray, shape (n,)
+    firth : bool
+        Whether all genes are penalised, or only those without a maximum at finite coefficients.
+    y : ndarray, shape (n, b)
+
+    Returns
+    -------
+    Maxima
+    """
+    likelihood = Likelihood.of(model, Parts.of(x, z, d, size_factors), y)
+    theta, height, iterations, arrived = _SEARCHES[model](likelihood)
+    return describe(likelihood, theta, height, iterations, arrived, firth)
+
+
+def describe(likelihood, theta, height, iterations, arrived, firth):
+    """Say what kind of maximum each gene has, and put penalised estimates where there is none at finite coefficients.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+    theta, height, iterations, arrived : ndarray
+        As `climb` gives them.
+    firth : bool
+
+    Returns
+    -------
+    Maxima
+    """
+    parts = likelihood.parts
+    information = likelihood.derivatives(theta)[2]
+    without = (parts.gate_rows @ parts.split(theta)[1] <= NEVER + 1).all(axis=0) & (likelihood.model == "zinb")
+    information[without] = _without_zeros(parts, information[without])
+    kinds = _Directions(parts, information)
+    separated = kinds.flat_in("x") | (kinds.flat_in("z") & ~without)
+    again = np.flatnonzero((separated | firth) & ~without)
+    if again.size:
+        theta, iterations = theta.copy(), iterations.copy()
+        found, matrix, more, came = _penalised(likelihood.take(again), theta[:, again])
+        theta[:, again], information[again], arrived[again] = found, matrix, came & (arrived[again] | separated[again])
+        iterations[again] += more
+        kinds = _Directions(parts, information)
+    tau = parts.rows @ parts.split(theta)[2]
+    flat_phi = kinds.flat_in("d")
+    words = {
+        "separated": separated,
+        "no inflation": without,
+        "no overdispersion": flat_phi & (tau.min(axis=0) < 0),
+        "dispersion at bound": flat_phi & ~(tau.min(axis=0) < 0),
+    }
+    status = _joined(words, arrived)
+    return Maxima(_reported(parts, theta, without), height, kinds.covariance(without), iterations, status)
+
+
+def _reported(parts, theta, without):
+    """Turn the logits of a probability of 0 into what they stand for."""
+    theta = theta.T.copy()
+    p, q, _ = parts.sizes
+    never = constant(parts.z, np.array([NEVER])).ravel().round(9)
+    theta[np.ix_(without, range(p, p + q))] = np.where(never == 0, np.nan, np.copysign(np.inf, never))
+    return theta
+
+
+def _joined(words, arrived):
+    """Give every gene the words that are true of it, ``converged`` where none is."""
+    status = np.full(len(arrived), "", dtype=object)
+    for word, true in words.items():
+        status[true] += ", " + word
+    status = np.array([text.removeprefix(", ") or "converged" for text in status], dtype=object)
+    status[~arrived] = "not converged"
+    return status
+
+
+# --- searches ---------------------------------------------------------------------------------------------------------
+
+
+def _search_negative_binomial(likelihood):
+    return climb(likelihood, starts.negative_binomial_start(likelihood.parts, likelihood.y))
+
+
+def _search_zero_inflated(likelihood):
+    """Take the best of three: without structural zeros, from there with a few, and from the counts above zero."""
+    parts, y = likelihood.parts, likelihood.y
+    simple = Likelihood.of("nb", parts.without_zeros(), y)
+    theta, height, steps, arrived = _search_negative_binomial(simple)
+    theta = parts.with_zeros(theta, NEVER)
+    few = starts.slightly_inflated(parts, theta, SLIGHT)
+    return best_of(likelihood, (theta, height + LITTLE_GAIN, steps, arrived), few, starts.inflated_start(parts, y))
+
+
+def _search_hurdle(likelihood):
+    """Start from the counts above zero, and from the negative binomial fit of all."""
+    parts, y = likelihood.parts, likelihood.y
+    theta, height, steps, arrived = _search_negative_binomial(Likelihood.of("nb", parts.without_zeros(), y))
+    nothing = parts.with_zeros(theta, 0.0), np.full(len(height), -np.inf), steps, arrived
+    return best_of(likelihood, nothing, parts.with_zeros(theta, 0.0), starts.inflated_start(parts, y))
+
+
+def best_of(objective, found, *beginnings):
+    """Climb from several beginnings, and keep the highest of what was found.
+
+    Parameters
+    ----------
+    objective : Likelihood
+    found : tuple
+        What there is already: theta, value, steps and arrived.
+    *beginnings : ndarray, shape (P, b)
+
+    Returns
+    -------
+    tuple
+    """
+    theta, height, steps, arrived = found
+    given = height
+    for beginning in beginnings:
+        other, value, more, came = climb(objective, beginning)
+        better = value > height
+        theta, height = np.where(better, other, theta), np.where(better, value, height)
+        steps, arrived = steps + more, np.where(better, came, arrived)
+    return theta, np.where(height > given, height, given - LITTLE_GAIN), steps, arrived
+
+
+def _penalised(likelihood, theta):
+    """Climb to the maximum of the penalised likelihood; give the coefficients, information, steps, and who arrived."""
+    parts = likelihood.parts
+    start = starts.inflated_start(parts, likelihood.y)
+    phi = np.exp(np.clip(parts.rows @ parts.split(theta)[2], *np.log([starts.LEAST_PHI, starts.MOST_PHI])))
+    objective = Penalised(likelihood, phi)
+    found, _, steps, arrived = climb(objective, start)
+    return found, objective.derivatives(found)[2], steps, arrived
+
+
+_SEARCHES = {"nb": _search_negative_binomial, "zinb": _search_zero_inflated, "hurdle": _search_hurdle}
+
+
+# --- what the information says ----------------------------------------------------------------------------------------
+
+
+class _Directions:
+    """The principal directions of every gene's information, with all columns of the designs scaled to 1."""
+
+    def __init__(self, parts, information):
+        sizes = [np.abs(columns).max(axis=0) for columns in (parts.x, parts.z, parts.d)]
+        self.scale = np.concatenate(sizes)
+        self.sizes = parts.sizes
+        scaled = information / np.outer(self.scale, self.scale)
+        self.curvature, self.axes = np.linalg.eigh(np.where(np.isfinite(scaled), scaled, 0.0))
+        self.flat = self.curvature < FLAT
+
+    def flat_in(self, name):
+        """Tell which genes have a flat direction that is mostly one part's, (b,)."""
+        parts = np.split(self.axes**2, np.cumsum(self.sizes)[:2], axis=1)
+        shares = [part.sum(axis=1) for part in parts]
+        most = np.argmax(shares, axis=0) == "xzd".index(name)
+        return (self.flat & most).any(axis=1)
+
+    def covariance(self, without):
+        """Invert the information where it is not flat; NaN for coefficients that lie in a flat direction."""
+        inverse = np.where(self.flat, 0.0, 1 / np.where(self.flat, 1.0, self.curvature))
+        covariance = np.einsum("bjk,bk,blk->bjl", self.axes, inverse, self.axes) / np.outer(self.scale, self.scale)
+        lost = np.einsum("bjk,bk->bj", self.axes**2, self.flat) > TOUCHED
+        lost[np.ix_(without, np.arange(self.sizes[0], sum(self.sizes[:2])))] = True
+        covariance[lost[:, :, None] | lost[:, None, :]] = np.nan
+        return covariance
+
+
+def _without_zeros(parts, information):
+    """Give information on the zero part that says nothing, so that it changes nothing of the others'."""
+    p, q, _ = parts.sizes
+    information = information.copy()
+    information[:, p : p + q], information[:, :, p : p + q] = 0.0, 0.0
+    information[:, range(p, p + q), range(p, p + q)] = 1.0
+    return information

@@ -1,0 +1,137 @@
+"""What a count adds to the log likelihood through the dispersion alone: the same for all cells with the same count.
+
+Of the negative binomial probability of a count y, one factor depends on the dispersion phi and on nothing of the cell,
+
+    A(y, phi) = ln Gamma(y + 1/phi) - ln Gamma(1/phi) + y ln phi = sum over j < y of ln(1 + phi j)
+
+and it is the costly one. A gene has thousands of cells and a few dozen different counts, so each is computed once and
+weighed with the number of cells that have it.
+"""
+
+import numpy as np
+from scipy import special
+
+SMALL = 0.01  # of phi y: below, the series in phi y is as exact as the machine, and the gamma function is not
+LARGE = 1_000.0  # of 1 / phi: above, Stirling's formula is, and differences of ln Gamma are not
+TERMS = 6  # of the series: the next is below 1e-13 of the first
+
+
+class RepeatedCounts:
+    """The different counts of b genes in m groups of cells, and how often each occurs.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n, b)
+        Counts.
+    groups : ndarray of int, shape (n,)
+        Which of m groups each cell is in; the cells of a group share a dispersion.
+    """
+
+    def __init__(self, y, groups):
+        self.shape = groups.max(initial=0) + 1, y.shape[1]
+        cell, gene = np.nonzero(y > 1)  # counts of 0 and 1 add nothing
+        place = groups[cell] * y.shape[1] + gene
+        values = y[cell, gene]
+        order = np.lexsort((values, place))
+        place, values = place[order], values[order]
+        first = np.flatnonzero(np.diff(place, prepend=-1) | np.diff(values, prepend=-1).astype(bool))
+        self.place, self.values = place[first], values[first]
+        self.times = np.diff(first, append=len(place))
+
+    def take(self, genes):
+        """Give the counts of some genes, by a mask or by positions."""
+        m, b = self.shape
+        genes = np.flatnonzero(genes) if np.asarray(genes).dtype == bool else np.asarray(genes)
+        position = np.full(b, -1)
+        position[genes] = np.arange(len(genes))
+        group, gene = np.divmod(self.place, b)
+        kept = position[gene] >= 0
+        part = object.__new__(RepeatedCounts)
+        part.shape = m, len(genes)
+        part.place = group[kept] * len(genes) + position[gene[kept]]
+        part.values, part.times = self.values[kept], self.times[kept]
+        return part
+
+    def sums(self, log_phi, order=2):
+        """Sum A over the cells of every group and gene, and its derivatives with respect to ln phi.
+
+        Parameters
+        ----------
+        log_phi : ndarray, shape (m, b)
+        order : int
+            The highest derivative wanted, 0 to 2.
+
+        Returns
+        -------
+        list of ndarray, shape (m, b)
+        """
+        terms = growth(self.values, np.exp(log_phi.ravel()[self.place]), order)
+        size = self.shape[0] * self.shape[1]
+        return [np.bincount(self.place, term * self.times, size).reshape(self.shape) for term in terms]
+
+
+def growth(y, phi, order=2):
+    """Compute A(y, phi) and its derivatives with respect to ln phi.
+
+    With k = 1 / phi and psi the digamma function, dA = y - k (psi(y + k) - psi(k)) and
+    d2A = k (psi(y + k) - psi(k)) + k^2 (psi'(y + k) - psi'(k)). Where phi y is small these are differences of nearly
+    equal numbers; the series ln(1 + phi j) = phi j - (phi j)^2 / 2 + … is summed over j instead.
+
+    Parameters
+    ----------
+    y, phi : ndarray, shape (u,)
+        Counts above 1, and positive dispersions.
+    order : int
+        The highest derivative wanted, 0 to 2.
+
+    Returns
+    -------
+    list of ndarray, shape (u,)
+
+    Examples
+    --------
+    >>> value, slope, curvature = growth(np.array([3.0]), np.array([0.5]))
+    >>> value.round(6), np.log([1 * 1.5 * 2]).round(6)  # ln(1 + 0) + ln(1 + 0.5) + ln(1 + 1)
+    (array([1.098612]), array([1.098612]))
+    """
+    terms = [np.empty_like(y) for _ in range(order + 1)]
+    small = phi * y < SMALL
+    for formula, which in ((_by_series, small), (_by_gamma_functions, ~small)):
+        for term, values in zip(terms, formula(y[which], phi[which], order), strict=True):
+            term[which] = values
+    return terms
+
+
+def _by_series(y, phi, order):
+    terms = [np.zeros_like(y) for _ in range(order + 1)]
+    for m in range(1, TERMS + 1):
+        first = (-1) ** (m + 1) / m * phi**m * _power_sum(y, m)
+        for derivative, term in enumerate(terms):
+            term += m**derivative * first
+    return terms
+
+
+def _power_sum(y, m):
+    """Sum j^m over 0 <= j < y (Faulhaber's formula with Bernoulli's numbers)."""
+    bernoulli = (1, -1 / 2, 1 / 6, 0, -1 / 30, 0, 1 / 42)
+    return sum(special.comb(m + 1, i) * bernoulli[i] * y ** (m + 1 - i) for i in range(m + 1)) / (m + 1)
+
+
+def _by_gamma_functions(y, phi, order):
+    k = 1 / phi
+    terms = [_log_gamma_ratio(y, phi, k)]
+    if order:
+        difference = k * (special.psi(y + k) - special.psi(k))
+        terms.append(y - difference)
+    if order > 1:
+        terms.append(difference + k**2 * (special.zeta(2.0, y + k) - special.zeta(2.0, k)))
+    return terms
+
+
+def _log_gamma_ratio(y, phi, k):
+    x = phi * y
+    value = k * ((1 + x) * np.log1p(x) - x) - np.log1p(x) / 2 + (1 / (y + k) - 1 / k) / 12
+    near = k < LARGE
+    y, k, phi = y[near], k[near], phi[near]
+    value[near] = special.gammaln(y + k) - special.gammaln(k) + y * np.log(phi)
+    return value

@@ -1,0 +1,98 @@
+"""The search for the maximum of a likelihood: steps of the EM algorithm first, then Newton's, from several starts.
+
+Both go the same way: gradient over information. The EM algorithm's information is that of complete data, in which it is
+known which zeros are structural; its steps are safe far from the maximum, and slow near it. Newton's method takes the
+information that the data have, and what it does not climb by (a direction that curves upwards, or not at all) is turned
+around. A step that loses is shortened, so neither ever goes down.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from scomics_lite.iteration import step_until_done
+
+EM_STEPS, NEWTON_STEPS = 6, 100
+DONE = 1e-9  # of a log likelihood, promised by the next step
+LONGEST = 3.0  # step of a linear predictor: beyond, the parabola says little
+FLATTEST = 1e-9  # curvature that a step relies on, beside that of the coefficient alone
+SHORTEST = 1e-8  # of a step: no length of it wins
+
+
+def climb(objective, theta, *, free=None):
+    """Climb to the next maximum of every gene.
+
+    Parameters
+    ----------
+    objective : object
+        With ``derivatives(theta, complete=...)``, ``take(genes)`` and ``parts``, as `Likelihood` has them.
+    theta : ndarray, shape (P, b)
+        Where to start.
+    free : ndarray of bool, shape (P,), optional
+        Coefficients that move; all of them when not given.
+
+    Returns
+    -------
+    theta : ndarray, shape (P, b)
+    value : ndarray, shape (b,)
+    steps : ndarray of int, shape (b,)
+    arrived : ndarray of bool, shape (b,)
+    """
+    free = np.ones(len(theta), dtype=bool) if free is None else free
+    total = np.zeros(theta.shape[1], dtype=int)
+    for complete, most in ((True, EM_STEPS), (False, NEWTON_STEPS)):
+        b = theta.shape[1]
+        state = {"theta": theta, "value": np.full(b, -np.inf), "step": np.zeros_like(theta)}
+        state |= {"length": np.ones(b), "promise": np.zeros(b)}
+        found, steps, arrived = step_until_done(partial(_step, complete, free), state, (objective,), most)
+        theta, total = found["theta"], total + steps
+    return theta, found["value"], total, arrived
+
+
+def _step(complete, free, at, objective):
+    """Look where the last step leads, take it if it wins, and choose the next; shorten it otherwise."""
+    goal = at["theta"] + at["length"] * at["step"]
+    value, gradient, information = objective.derivatives(goal, complete=complete)
+    rounding = 1e-13 * (np.abs(value) + 1)
+    won = value >= at["value"] + 1e-4 * at["length"] * at["promise"] - rounding
+    step, promise = _direction(objective.parts, goal, gradient, information, free)
+    state = {
+        "theta": np.where(won, goal, at["theta"]),
+        "value": np.where(won, value, at["value"]),
+        "step": np.where(won, step, at["step"]),
+        "length": np.where(won, 1.0, at["length"] / 4),
+        "promise": np.where(won, promise, at["promise"]),
+    }
+    stuck = state["length"] < SHORTEST
+    return state, stuck | (won & (promise < DONE))
+
+
+def _direction(parts, theta, gradient, information, free):
+    """Solve for the step of every gene, turned uphill and shortened; give it (P, b) and what it promises (b,)."""
+    gradient = np.where(free[:, None], gradient, 0.0)
+    information = information * np.outer(free, free)
+    scale = np.sqrt(np.abs(np.diagonal(information, axis1=1, axis2=2))).T  # (P, b)
+    scale = np.where(scale > 1e-150, scale, 1.0)
+    scaled = information / (scale.T[:, :, None] * scale.T[:, None, :])
+    step = _uphill(np.where(np.isfinite(scaled), scaled, 0.0), (gradient / scale).T).T / scale
+    step *= LONGEST / np.maximum(_reach(parts, theta, step), LONGEST)
+    return step, np.einsum("jb,jb->b", gradient, step)
+
+
+def _reach(parts, theta, step):
+    """Say how far a step moves the linear predictors, (b,); a logit that is large already may grow in proportion."""
+    _, gamma, _ = parts.split(theta)
+    beta_step, gamma_step, delta_step = parts.split(step)
+    logits = np.abs(parts.gate_rows @ gamma_step) / (1 + np.abs(parts.gate_rows @ gamma) / LONGEST)
+    return np.abs(np.concatenate([parts.x @ beta_step, logits, parts.rows @ delta_step])).max(axis=0)
+
+
+def _uphill(information, gradient):
+    """Solve information step = gradient (b, P), with the size of every curvature for the curvature itself."""
+    try:
+        np.linalg.cholesky(information)  # fails unless all genes' are positive definite
+        return np.linalg.solve(information, gradient[:, :, None])[:, :, 0]
+    except np.linalg.LinAlgError:
+        curvature, axes = np.linalg.eigh(information)
+        along = np.einsum("bjk,bj->bk", axes, gradient) / np.maximum(np.abs(curvature), FLATTEST)
+        return np.einsum("bjk,bk->bj", axes, along)

@@ -1,0 +1,75 @@
+"""Where the search for a maximum starts: rough estimates in closed form, good enough to be on the right hill."""
+
+import numpy as np
+
+from scomics_lite.equations import least_squares, solve_each
+from scomics_lite.zero_inflation.likelihood import constant
+
+LEAST_PHI, MOST_PHI = 0.01, 20.0
+LEAST_SHARE, MOST_SHARE = 0.02, 0.95  # of structural zeros
+
+
+def negative_binomial_start(parts, y):
+    """Begin at the least squares of ln(y / s + 0.1), scaled to the right total, and the dispersion of the moments.
+
+    Parameters
+    ----------
+    parts : Parts
+    y : ndarray, shape (n, b)
+
+    Returns
+    -------
+    ndarray, shape (P, b)
+    """
+    beta = least_squares(parts.x, np.log(y / np.exp(parts.log_s) + 0.1))
+    mu = np.exp(parts.x @ beta + parts.log_s)
+    beta += constant(parts.x, np.log(y.sum(axis=0) / mu.sum(axis=0)))
+    mu = np.exp(parts.x @ beta + parts.log_s)
+    return np.concatenate([beta, constant(parts.z, np.full(y.shape[1], -3.0)), _dispersion(parts, y, mu, 1.0)])
+
+
+def inflated_start(parts, y):
+    """Begin as if all that zeros say of the mean were wrong: least squares of ln(y / s) over counts above zero.
+
+    Parameters
+    ----------
+    parts : Parts
+    y : ndarray, shape (n, b)
+
+    Returns
+    -------
+    ndarray, shape (P, b)
+    """
+    positive = (y > 0).astype(float)
+    right = parts.x.T @ (positive * (np.log(np.maximum(y, 1)) - parts.log_s))
+    beta = solve_each(parts.weighted("x", "x", positive), right.T[:, :, None])[:, :, 0].T
+    mu = np.exp(np.clip(parts.x @ beta + parts.log_s, -30, 30))
+    phi = _dispersion(parts, y, mu, positive)
+    log_phi = (parts.rows @ phi)[parts.groups]
+    expected = np.exp(-np.log1p(np.exp(log_phi) * mu) / np.exp(log_phi)).mean(axis=0)
+    observed = 1 - positive.mean(axis=0)
+    share = np.clip((observed - expected) / (1 - expected), LEAST_SHARE, MOST_SHARE)
+    return np.concatenate([beta, constant(parts.z, np.log(share / (1 - share))), phi])
+
+
+def slightly_inflated(parts, theta, share):
+    """Give a negative binomial fit a share of structural zeros, the same in all cells.
+
+    Parameters
+    ----------
+    parts : Parts
+    theta : ndarray, shape (P, b)
+    share : float
+
+    Returns
+    -------
+    ndarray, shape (P, b)
+    """
+    beta, _, delta = parts.split(theta)
+    return np.concatenate([beta, constant(parts.z, np.full(theta.shape[1], np.log(share / (1 - share)))), delta])
+
+
+def _dispersion(parts, y, mu, weights):
+    """Match the squares of what is left over: sum of (y - mu)^2 - mu against the sum of mu^2."""
+    surplus, square = (weights * ((y - mu) ** 2 - mu)).sum(axis=0), (weights * mu**2).sum(axis=0)
+    return constant(parts.rows, np.log(np.clip(surplus / square, LEAST_PHI, MOST_PHI)))
