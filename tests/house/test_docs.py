@@ -65,6 +65,7 @@ TAUGHT = (
     "plots.inference",
     "plots.style",
     "quasi_likelihood",
+    "rank_sum",
     "simulate.bulk",
     "smoothing",
     "validation.arguments",
