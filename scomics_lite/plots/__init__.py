@@ -1,9 +1,16 @@
 """Figures of the course: every plot takes and returns a matplotlib Axes, `show_figure` numbers and captions them."""
 
-from scomics_lite.plots.calibration import fdr_calibration, lfsr_calibration, pvalue_calibration
+from scomics_lite.plots.calibration import (
+    confusion,
+    false_positives,
+    fdr_calibration,
+    lfsr_calibration,
+    pvalue_calibration,
+)
 from scomics_lite.plots.counts import ma, rle, size_factors, tmm_trims
 from scomics_lite.plots.figures import FIGURE_ID, show_figure, slider
 from scomics_lite.plots.inference import mixture_prior, prior_and_posterior, shrinkage
+from scomics_lite.plots.inflation import zero_inflated_pmf, zeros
 from scomics_lite.plots.models import design_matrix, dispersions, mean_variance, voom_trend
 from scomics_lite.plots.results import gene_counts, mean_difference, pvalue_histogram, volcano
 from scomics_lite.plots.style import OKABE_ITO, use_style
@@ -11,8 +18,10 @@ from scomics_lite.plots.style import OKABE_ITO, use_style
 __all__ = [
     "FIGURE_ID",
     "OKABE_ITO",
+    "confusion",
     "design_matrix",
     "dispersions",
+    "false_positives",
     "fdr_calibration",
     "gene_counts",
     "lfsr_calibration",
@@ -32,4 +41,6 @@ __all__ = [
     "use_style",
     "volcano",
     "voom_trend",
+    "zero_inflated_pmf",
+    "zeros",
 ]

@@ -6,9 +6,12 @@ from itertools import cycle
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator
 from scipy import stats
 
+from scomics_lite.plots.models import name_places
 from scomics_lite.plots.results import check_column, check_pvalues, read_columns
 from scomics_lite.plots.style import MARKERS, OKABE_ITO, plain_number, plain_ticks
 from scomics_lite.validation import InputError
@@ -18,6 +21,8 @@ FEWEST_BELOW = 10  # p-values expected below the lowest level drawn: of fewer, t
 HIGHEST_START = 0.1  # the lowest level drawn, at most, however few p-values there are
 BAND = (0.025, 0.975)
 RATIO_FLOOR = 0.1  # of the axis: a test that finds nothing would stretch it for ever
+DARK = 0.9  # share above which letters are white
+WHITE_TO_BLUE = LinearSegmentedColormap.from_list("white-blue", ["white", OKABE_ITO["blue"]])
 RATES = (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1)  # ticks
 
 
@@ -139,6 +144,94 @@ def lfsr_calibration(table, *, ax=None):
     return ax
 
 
+def confusion(table, changed, *, ax=None):
+    """Write and colour how often each test calls genes, by what was changed in them.
+
+    Rows are what was changed, columns the tests. A cell holds the share of genes called and, where it is there, its
+    standard error. A frame marks a test and a change of the same name: there the share is power. Where a test asks for
+    something else it should be the level.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With columns ``method``, ``level``, ``share`` and ``share_se``, from `scomics_lite.calibration.confusion`; of
+        one level.
+    changed : str
+        Its column that says what was changed.
+    ax : matplotlib.axes.Axes, optional
+        Drawn on; the current axes when not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"method": ["mean", "zero"] * 2, "changed": ["mean"] * 2 + ["zero"] * 2, "level": 0.05})
+    >>> table = table.assign(share=[0.9, 0.06, 0.04, 0.8], share_se=0.01)
+    >>> ax = confusion(table, "changed", ax=plt.figure().add_subplot())
+    >>> [text.get_text().split() for text in ax.texts]
+    [['0.90', '±', '0.01'], ['0.06', '±', '0.01'], ['0.04', '±', '0.01'], ['0.80', '±', '0.01']]
+    """
+    numbers, level = _read_shares(table, "confusion", changed)
+    shares, errors = (
+        numbers.pivot_table(name, index=changed, columns="method", observed=True) for name in ("share", "share_se")
+    )
+    errors = errors.reindex_like(shares)  # of one set there are none
+    ax = plt.gca() if ax is None else ax
+    ax.imshow(shares, cmap=WHITE_TO_BLUE, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    for (row, column), share in np.ndenumerate(shares.to_numpy()):
+        _write_share(ax, row, column, share, errors.iloc[row, column])
+        if str(shares.index[row]) == str(shares.columns[column]):
+            ax.add_patch(Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, fill=False, linewidth=1.5))
+    ax.hlines(np.arange(1, len(shares)) - 0.5, -0.5, shares.shape[1] - 0.5, color="white", linewidth=2)
+    ax.vlines(np.arange(1, shares.shape[1]) - 0.5, -0.5, len(shares) - 0.5, color="white", linewidth=2)
+    ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    name_places(ax, shares.columns)
+    ax.set_yticks(range(len(shares)), [str(name) for name in shares.index])
+    ax.set(xlabel="test", ylabel=changed, title=f"share of genes with p < {level:g}")
+    return ax
+
+
+def false_positives(table, by, *, ax=None):
+    """Plot the share of false positives of methods against a setting, such as how much donors differ.
+
+    The line is the level, which an honest test keeps. Bars reach one standard error to both sides.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With columns ``method``, ``level``, ``share`` and ``share_se``, from `scomics_lite.calibration.pvalues`
+        (``by=...``); of one level.
+    by : str
+        Its column with the numbers of the setting.
+    ax : matplotlib.axes.Axes, optional
+        Drawn on; the current axes when not given.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"method": "cells", "donor_sd": [0.0, 0.5], "level": 0.05, "share": [0.05, 0.6]})
+    >>> ax = false_positives(table.assign(share_se=0.01), "donor_sd", ax=plt.figure().add_subplot())
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['level 0.05', 'cells']
+    """
+    numbers, level = _read_shares(table, "pvalues", by)
+    numbers[by] = read_columns(table, [by], "scomics_lite.calibration.pvalues")[by]
+    ax = plt.gca() if ax is None else ax
+    ax.axhline(level, color=OKABE_ITO["black"], linestyle="-", linewidth=0.8, label=f"level {level:g}")
+    _draw_methods(ax, numbers.sort_values(by, kind="stable"), by, "share", "share_se")
+    ax.set(xlabel=by, ylabel=f"false positives: share of p < {level:g}")
+    ax.set_ylim(bottom=0)
+    ax.legend(loc="best")
+    return ax
+
+
 # --- tables -----------------------------------------------------------------------------------------------------------
 
 
@@ -150,6 +243,31 @@ def _read_by_method(table, columns, function):
     if table["method"].isna().any():
         raise InputError(f"{table['method'].isna().sum():,} of the table's {len(table):,} rows name no method")
     return numbers.assign(method=table["method"])
+
+
+def _read_shares(table, function, by):
+    """Give the shares of one level of a table of `scomics_lite.calibration`, by method and another column, and it."""
+    numbers = _read_by_method(table, ["level", "share", "share_se"], function)
+    check_column(table, by, f"scomics_lite.calibration.{function}")
+    numbers = numbers.assign(**{by: table[by]})
+    levels = numbers["level"].unique()
+    if len(levels) != 1:
+        one = f"table[table['level'] == {levels[0]:g}]" if len(levels) else "the table is empty"
+        raise InputError(f"this plots shares of one level, and the table has {len(levels)}: {one}")
+    if not numbers["share"].between(0, 1).all():
+        raise InputError("column 'share' of the table holds shares between 0 and 1; some are missing or no shares")
+    repeated = numbers.duplicated(["method", by])
+    if repeated.any():
+        method, value = numbers.loc[repeated, ["method", by]].iloc[0]
+        raise InputError(f"the table has more than one row for method {method!r} and {by} {value!r}")
+    return _in_order(_in_order(numbers, "method"), by), float(levels[0])
+
+
+def _in_order(table, column):
+    """Keep names in the order in which they come; categories have one, and numbers."""
+    if isinstance(table[column].dtype, pd.CategoricalDtype) or pd.api.types.is_numeric_dtype(table[column]):
+        return table
+    return table.astype({column: pd.CategoricalDtype(table[column].unique())})
 
 
 # --- p-values ---------------------------------------------------------------------------------------------------------
@@ -222,19 +340,32 @@ def _draw_rates(ax, table, claimed, observed, error, apart=0.0):
     """Draw observed against claimed rates with their errors, by method, and the diagonal; on square-root axes."""
     top = 1.08 * max(table[claimed].max(), (table[observed] + table[error].fillna(0)).max(), RATES[1])
     ax.plot([0, top], [0, top], color=OKABE_ITO["black"], linestyle="-", linewidth=0.8, label="as claimed")
-    groups = list(table.groupby("method", observed=True, sort=False))
-    looks = zip(cycle(COLORS), cycle(MARKERS), cycle(("-", "--", "-.", ":")), strict=False)
-    for number, ((method, rows), (color, marker, style)) in enumerate(zip(groups, looks, strict=False)):
-        x = rows[claimed].to_numpy(float) * (1 + apart * (number - (len(groups) - 1) / 2))
-        y, se = rows[observed].to_numpy(float), rows[error].to_numpy(float)
-        look = {"color": color, "marker": marker, "linestyle": style, "linewidth": 1.2, "capsize": 2}
-        ax.errorbar(x, y, yerr=[np.minimum(se, y), se], label=method or "observed", **look)  # no square root below 0
+    _draw_methods(ax, table, claimed, observed, error, apart)
     for scale, limit, axis in ((ax.set_xscale, ax.set_xlim, ax.xaxis), (ax.set_yscale, ax.set_ylim, ax.yaxis)):
         scale("function", functions=(_root, np.square))
         limit(0, top)
         axis.set_major_locator(FixedLocator(RATES))
         axis.set_major_formatter(plain_number)
     ax.legend(loc="best")  # the upper left is empty only if the rates hold
+
+
+def _draw_methods(ax, table, x, y, error, apart=0.0):
+    """Draw a line with bars for each method, their points a little apart, and each with a look of its own."""
+    groups = list(table.groupby("method", observed=True, sort=False))
+    looks = zip(cycle(COLORS), cycle(MARKERS), cycle(("-", "--", "-.", ":")), strict=False)
+    for number, ((method, rows), (color, marker, style)) in enumerate(zip(groups, looks, strict=False)):
+        place = rows[x].to_numpy(float) * (1 + apart * (number - (len(groups) - 1) / 2))
+        height, se = rows[y].to_numpy(float), rows[error].to_numpy(float)
+        look = {"color": color, "marker": marker, "linestyle": style, "linewidth": 1.2, "capsize": 2}
+        bars = [np.minimum(se, height), se]  # not below 0, which has no square root
+        ax.errorbar(place, height, yerr=bars, label=method or "observed", **look)
+
+
+def _write_share(ax, row, column, share, error):
+    """Write a share into its cell, and its error below; a dash where the table has none."""
+    text = "–" if np.isnan(share) else f"{share:.2f}" + (f"\n± {error:.2f}" if np.isfinite(error) else "")
+    ink = "white" if share > DARK else "black"
+    ax.text(column, row, text, ha="center", va="center", color=ink, linespacing=1.3)
 
 
 def _root(values):

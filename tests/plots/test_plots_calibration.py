@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fixtures.axes import legend
+from matplotlib.colors import to_rgb
 from scipy import stats
 
 from scomics_lite import calibration, plots
@@ -276,3 +277,133 @@ def test_tables_that_are_none(name):
     with pytest.raises(InputError, match=f"'{observed}' holds rates between 0 and 1; these reach from 8 to 8"):
         plot(table.assign(**{observed: 8.0}))
     assert not plt.get_fignums()
+
+
+# --- shares of calls --------------------------------------------------------------------------------------------------
+
+CALLED = pd.DataFrame(
+    {
+        "method": ["zero", "mean"] * 3,
+        "changed": ["zero"] * 2 + ["mean"] * 2 + ["nothing"] * 2,
+        "level": 0.05,
+        "share": [0.95, 0.06, 0.07, 0.6, 0.051, 0.049],
+        "share_se": [0.01, 0.02, 0.02, 0.03, 0.004, 0.004],
+    }
+)
+FALSE = pd.DataFrame(
+    {
+        "method": ["cells"] * 3 + ["donors"] * 3,
+        "donor_sd": [0.5, 0.0, 0.2] * 2,
+        "level": 0.05,
+        "share": [0.8, 0.05, 0.3, 0.05, 0.04, 0.06],
+        "share_se": 0.01,
+    }
+)
+SHARES = {
+    "confusion": (plots.confusion, CALLED, "changed"),
+    "false_positives": (plots.false_positives, FALSE, "donor_sd"),
+}
+
+
+@pytest.mark.parametrize("name", SHARES)
+def test_shares_are_drawn_on_the_given_axes(name, ax):
+    plot, table, by = SHARES[name]
+    other = plt.figure().add_subplot()  # the current axes, which must stay empty
+    assert plot(table, by, ax=ax) is ax
+    assert not other.has_data()
+    assert plot(table, by) is other
+
+
+def test_cells_hold_the_shares_in_the_order_of_the_table(ax):
+    plots.confusion(CALLED, "changed", ax=ax)
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["zero", "mean"]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["zero", "mean", "nothing"]
+    written = {text.get_position(): text.get_text() for text in ax.texts}
+    assert written[0, 0] == "0.95\n± 0.01"
+    assert written[1, 0] == "0.06\n± 0.02"
+    assert written[1, 2] == "0.05\n± 0.00"
+    np.testing.assert_allclose(ax.images[0].get_array(), [[0.95, 0.06], [0.07, 0.6], [0.051, 0.049]])
+    frames = [(patch.get_x() + patch.get_width() / 2, patch.get_y() + patch.get_height() / 2) for patch in ax.patches]
+    np.testing.assert_allclose(frames, [[0, 0], [1, 1]], atol=1e-12)
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == ("test", "changed", "share of genes with p < 0.05")
+
+
+def test_numbers_can_be_read_on_their_ground(ax):
+    """A contrast of 4.5 or more between letters and cell, as the accessibility guidelines of the W3C define it."""
+    shares = np.linspace(0, 1, 21)
+    table = pd.DataFrame({"method": "m", "changed": [f"c{i}" for i in range(21)], "level": 0.05, "share": shares})
+    plots.confusion(table.assign(share_se=np.nan), "changed", ax=ax)
+    image = ax.images[0]
+    for text, share in zip(ax.texts, shares, strict=True):
+        light = sorted(luminance(colour) for colour in (to_rgb(text.get_color()), image.cmap(image.norm(share))[:3]))
+        assert (light[1] + 0.05) / (light[0] + 0.05) >= 4.5
+        assert text.get_text() == f"{share:.2f}"  # one set has no error
+
+
+def luminance(colour):
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+    return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+
+def test_a_test_that_was_not_made_leaves_a_dash(ax):
+    plots.confusion(CALLED.iloc[1:], "changed", ax=ax)
+    assert {text.get_position(): text.get_text() for text in ax.texts}[1, 0] == "–"
+
+
+def test_a_study_is_drawn_as_it_is_counted(ax):
+    def changed(rng):
+        effect = np.repeat([0.0, 2.0], [300, 100])
+        return rng.normal(effect), pd.DataFrame(
+            {"effect": effect, "changed": np.repeat(["nothing", "effect"], [300, 100])}
+        )
+
+    def by_two(z):
+        return {"honest": 2 * stats.norm.sf(np.abs(z)), "bold": 2 * stats.norm.sf(2 * np.abs(z))}
+
+    results = calibration.study(changed, by_two, sets=3, rng=1, truth="effect", keep="changed", progress=False)
+    table = calibration.confusion(results, "changed")
+    plots.confusion(table, "changed", ax=ax)
+    np.testing.assert_allclose(np.ravel(ax.images[0].get_array().T), table["share"])
+    settings = pd.concat([results.assign(sd=sd) for sd in (1, 2)])
+    drawn = plots.false_positives(calibration.pvalues(settings, 0.05, by="sd"), "sd", ax=plt.figure().add_subplot())
+    assert legend(drawn) == ["level 0.05", "honest", "bold"]
+
+
+def test_false_positives_stand_at_their_settings_beside_the_level(ax):
+    plots.false_positives(FALSE, "donor_sd", ax=ax)
+    assert legend(ax) == ["level 0.05", "cells", "donors"]
+    cells, bars = rates(ax, "cells")
+    np.testing.assert_allclose(cells, [[0, 0.05], [0.2, 0.3], [0.5, 0.8]])  # in the order of the axis
+    np.testing.assert_allclose(bars, [[0.04, 0.06], [0.29, 0.31], [0.79, 0.81]])
+    assert list(ax.lines[0].get_ydata()) == [0.05, 0.05]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("donor_sd", "false positives: share of p < 0.05")
+    assert ax.get_ylim()[0] == 0
+
+
+@pytest.mark.parametrize("name", SHARES)
+def test_shares_that_cannot_be_drawn(name):
+    plot, table, by = SHARES[name]
+    function = "pvalues" if name == "false_positives" else name
+    with pytest.raises(InputError, match=rf"no column 'share'; scomics_lite\.calibration\.{function} gives one"):
+        plot(table.drop(columns="share"), by)
+    with pytest.raises(InputError, match=f"no column {by.upper()!r}; .*did you mean {by!r}"):
+        plot(table, by.upper())
+    two = pd.concat([table, table.assign(level=0.01)])
+    with pytest.raises(
+        InputError, match=r"shares of one level, and the table has 2: table\[table\['level'\] == 0\.05\]"
+    ):
+        plot(two, by)
+    plot(two[two["level"] == 0.05], by)
+    plt.close("all")
+    with pytest.raises(InputError, match="the table is empty"):
+        plot(table.iloc[:0], by)
+    with pytest.raises(InputError, match=f"more than one row for method '[a-z]*' and {by}"):
+        plot(pd.concat([table, table]), by)
+    with pytest.raises(InputError, match="'share' of the table holds shares between 0 and 1"):
+        plot(table.assign(share=7.0), by)
+    assert not plt.get_fignums()
+
+
+def test_a_setting_is_a_number():
+    with pytest.raises(InputError, match="column 'donor_sd' of the table holds 'low' in row 0, which is no number"):
+        plots.false_positives(FALSE.assign(donor_sd="low", method=[f"m{i}" for i in range(6)]), "donor_sd")
