@@ -105,7 +105,10 @@ class Parts:
     def weighted(self, a, b, weights):
         """Give A'WB for two of the designs, shape (b, columns, columns)."""
         first, second = (getattr(self, name).shape[1] for name in (a, b))
-        return (self.products[a + b] @ weights).T.reshape(-1, first, second)
+        products = self.products[a + b]
+        if len(weights) == 1:  # of all cells
+            products = products.sum(axis=1, keepdims=True)
+        return (products @ weights).T.reshape(-1, first, second)
 
 
 def constant(columns, values):
@@ -210,7 +213,7 @@ class Likelihood:
         return information
 
     def fitted(self, theta):
-        """Give mu, pi, E[Y] and r of every cell, (n, b): r is the probability that its count is a structural zero."""
+        """Give mu, pi, f, E[Y] and r of every cell, (n, b); r is the probability that a count is a structural zero."""
         eta, zeta, tau = self.parts.predictors(theta)
         at = _zero_probability(eta, self.parts.by_cell(tau, self.parts.groups))
         gate = {name: self.parts.by_cell(values, self.parts.gates) for name, values in _gate(zeta).items()}
@@ -222,7 +225,7 @@ class Likelihood:
         expected = (1 - pi) * np.exp(eta)
         if self.model == "hurdle":
             expected /= -np.expm1(np.minimum(at["f"], -1e-300))
-        return {"mu": np.exp(eta), "pi": pi, "r": r, "expected": expected}
+        return {"mu": np.exp(eta), "pi": pi, "f": at["f"], "r": r, "expected": expected}
 
 
 def _zero_probability(eta, tau):

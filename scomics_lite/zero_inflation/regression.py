@@ -112,6 +112,11 @@ class ZinbFit:
         return pd.DataFrame(np.sqrt(np.where(variances > 0, variances, np.nan)), self.genes, self.parameters)
 
     @property
+    def base_mean(self):
+        """Mean over cells of counts over size factors, shape (g,)."""
+        return self.counts.matrix.T @ (1 / self.size_factors) / len(self.size_factors)
+
+    @property
     def mean(self):
         """Means mu of the counts that are no structural zeros, shape (n, g); computed anew every time."""
         return self._of_cells("mu")

@@ -14,6 +14,10 @@ from scipy import special
 SMALL = 0.01  # of phi y: below, the series in phi y is as exact as the machine, and the gamma function is not
 LARGE = 1_000.0  # of 1 / phi: above, Stirling's formula is, and differences of ln Gamma are not
 TERMS = 6  # of the series: the next is below 1e-13 of the first
+BERNOULLI = (1, -1 / 2, 1 / 6, 0, -1 / 30, 0, 1 / 42)
+FAULHABER = [  # coefficients of the polynomials that sum j^m over 0 <= j < y, divided by y
+    [special.comb(m + 1, i) * BERNOULLI[i] / (m + 1) for i in range(m + 1)] for m in range(TERMS + 1)
+]
 
 
 class RepeatedCounts:
@@ -112,9 +116,8 @@ def _by_series(y, phi, order):
 
 
 def _power_sum(y, m):
-    """Sum j^m over 0 <= j < y (Faulhaber's formula with Bernoulli's numbers)."""
-    bernoulli = (1, -1 / 2, 1 / 6, 0, -1 / 30, 0, 1 / 42)
-    return sum(special.comb(m + 1, i) * bernoulli[i] * y ** (m + 1 - i) for i in range(m + 1)) / (m + 1)
+    """Sum j^m over 0 <= j < y."""
+    return y * np.polyval(FAULHABER[m], y)
 
 
 def _by_gamma_functions(y, phi, order):

@@ -19,7 +19,7 @@ FLATTEST = 1e-9  # curvature that a step relies on, beside that of the coefficie
 SHORTEST = 1e-8  # of a step: no length of it wins
 
 
-def climb(objective, theta, *, free=None):
+def climb(objective, theta, *, free=None, em_steps=EM_STEPS):
     """Climb to the next maximum of every gene.
 
     Parameters
@@ -30,6 +30,8 @@ def climb(objective, theta, *, free=None):
         Where to start.
     free : ndarray of bool, shape (P,), optional
         Coefficients that move; all of them when not given.
+    em_steps : int
+        Steps of EM before Newton's; 0 where the start is near the maximum.
 
     Returns
     -------
@@ -40,7 +42,7 @@ def climb(objective, theta, *, free=None):
     """
     free = np.ones(len(theta), dtype=bool) if free is None else free
     total = np.zeros(theta.shape[1], dtype=int)
-    for complete, most in ((True, EM_STEPS), (False, NEWTON_STEPS)):
+    for complete, most in ((True, em_steps), (False, NEWTON_STEPS)):
         b = theta.shape[1]
         state = {"theta": theta, "value": np.full(b, -np.inf), "step": np.zeros_like(theta)}
         state |= {"length": np.ones(b), "promise": np.zeros(b)}
