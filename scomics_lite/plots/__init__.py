@@ -11,6 +11,7 @@ from scomics_lite.plots.counts import ma, rle, size_factors, tmm_trims
 from scomics_lite.plots.figures import FIGURE_ID, show_figure, slider
 from scomics_lite.plots.inference import mixture_prior, prior_and_posterior, shrinkage
 from scomics_lite.plots.inflation import zero_inflated_pmf, zeros
+from scomics_lite.plots.likelihoods import likelihood_ridge, profile, trace
 from scomics_lite.plots.models import design_matrix, dispersions, mean_variance, voom_trend
 from scomics_lite.plots.results import gene_counts, mean_difference, pvalue_histogram, volcano
 from scomics_lite.plots.style import OKABE_ITO, use_style
@@ -25,11 +26,13 @@ __all__ = [
     "fdr_calibration",
     "gene_counts",
     "lfsr_calibration",
+    "likelihood_ridge",
     "ma",
     "mean_difference",
     "mean_variance",
     "mixture_prior",
     "prior_and_posterior",
+    "profile",
     "pvalue_calibration",
     "pvalue_histogram",
     "rle",
@@ -38,6 +41,7 @@ __all__ = [
     "size_factors",
     "slider",
     "tmm_trims",
+    "trace",
     "use_style",
     "volcano",
     "voom_trend",
