@@ -28,7 +28,7 @@ from scomics_lite.multiple_testing import adjust
 from scomics_lite.validation import (
     InputError,
     check_counts,
-    check_order,
+    check_labels,
     check_size_factors,
     did_you_mean,
     is_anndata,
@@ -104,7 +104,7 @@ def test(
     {'log2FoldChange': [3.0, -0.678], 'auc': [1.0, 0.333], 'pvalue': [0.081, 0.658]}
     """
     values = _read(adata, layer, size_factors, log_base)
-    labels = _labels(adata, groupby, values.cells)
+    labels = check_labels(groupby, adata, values.cells, "groups")
     wanted = _wanted(labels, groups, reference)
     if is_anndata(adata) and isinstance(groupby, str):
         warn_of_donors(adata.obs, groupby, layer=_layer_of_counts(adata, layer, size_factors))
@@ -316,31 +316,6 @@ def _first(given, bad):
 
 
 # --- groups -----------------------------------------------------------------------------------------------------------
-
-
-def _labels(adata, groupby, cells):
-    """Give the group of every cell, as a categorical Series without unused levels."""
-    of_cells = "groups"
-    if isinstance(groupby, str):
-        if not is_anndata(adata):
-            raise InputError(
-                f"groupby={groupby!r} names a column of an AnnData's obs; for a {type(adata).__name__} give the group "
-                "of every cell"
-            )
-        if groupby not in adata.obs:
-            raise InputError(f"obs has no column {groupby!r}; {did_you_mean(groupby, adata.obs)}")
-        of_cells, groupby = f"adata.obs[{groupby!r}]", adata.obs[groupby]
-    check_order(groupby, cells, "groups", of="cells")
-    labels = pd.Series(groupby)
-    if len(labels) != len(cells):
-        raise InputError(f"{len(cells):,} cells need as many groups; got {len(labels):,}")
-    lost = np.flatnonzero(labels.isna())
-    if lost.size:
-        raise InputError(
-            f"{lost.size:,} of {len(cells):,} cells have no group, the first is {quoted(cells[lost[0]])}. Leave them "
-            f"out: adata[{of_cells}.notna()]"
-        )
-    return labels.astype("category").cat.remove_unused_categories()
 
 
 def _wanted(labels, groups, reference):

@@ -9,6 +9,7 @@ users hear of what is wrong, at the line where they called.
 """
 
 from scomics_lite.validation.arguments import (
+    check_labels,
     check_order,
     check_positive,
     check_positive_table,
@@ -29,6 +30,7 @@ __all__ = [
     "CountsError",
     "InputError",
     "check_counts",
+    "check_labels",
     "check_order",
     "check_positive",
     "check_positive_table",

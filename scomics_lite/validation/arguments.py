@@ -5,7 +5,8 @@ from numbers import Real
 import numpy as np
 import pandas as pd
 
-from scomics_lite.validation.errors import InputError, quoted
+from scomics_lite.validation.containers import is_anndata
+from scomics_lite.validation.errors import InputError, did_you_mean, quoted
 
 
 def is_number(value):
@@ -223,3 +224,54 @@ def check_positive(values, samples, what):
     if bad.size:
         raise InputError(f"{what} must be positive and finite; sample {quoted(samples[bad[0]])} has {values[bad[0]]}")
     return values
+
+
+def check_labels(labels, source, samples, what):
+    """Give the label of every sample (cell), in the samples' order: a column of ``obs``, or as many labels.
+
+    Parameters
+    ----------
+    labels : str or array_like, shape (n,)
+        The name of a column of the AnnData's ``obs``, or the labels.
+    source : AnnData or what else holds the counts
+    samples : pandas.Index, shape (n,)
+        Names of the samples.
+    what : str
+        What the labels are called, for the message, in the plural.
+
+    Returns
+    -------
+    Series of categories, shape (n,)
+        Without levels that no sample has.
+
+    Examples
+    --------
+    >>> check_labels(["B", "T", "B"], np.ones((3, 2)), pd.RangeIndex(3), "groups").cat.categories.tolist()
+    ['B', 'T']
+    >>> check_labels(["B", None, "B"], np.ones((3, 2)), pd.RangeIndex(3), "groups")
+    Traceback (most recent call last):
+    scomics_lite.validation.InputError: 1 of 3 rows has no value among the groups, the first is 1. \
+Leave it out: counts[groups.notna()]
+    """
+    found = f"counts[{what}.notna()]"
+    if isinstance(labels, str):
+        if not is_anndata(source):
+            raise InputError(
+                f"{what}={labels!r} names a column of an AnnData's obs; for a {type(source).__name__} give a label for "
+                "every row"
+            )
+        if labels not in source.obs:
+            raise InputError(f"obs has no column {labels!r}; {did_you_mean(labels, source.obs)}")
+        found, labels = f"adata[adata.obs[{labels!r}].notna()]", source.obs[labels]
+    check_order(labels, samples, what)
+    labels = pd.Series(labels)
+    if len(labels) != len(samples):
+        raise InputError(f"{len(samples):,} rows need as many {what}; got {len(labels):,}")
+    lost = np.flatnonzero(labels.isna())
+    if lost.size:
+        one, many = ("has", "it") if lost.size == 1 else ("have", "them")
+        raise InputError(
+            f"{lost.size:,} of {len(samples):,} rows {one} no value among the {what}, the first is "
+            f"{quoted(samples[lost[0]])}. Leave {many} out: {found}"
+        )
+    return labels.astype("category").cat.remove_unused_categories()

@@ -188,21 +188,21 @@ def test_groups_that_are_not_there_are_refused():
         ({"groups": ["a"], "reference": "a"}, "'a' is the reference"),
         ({"groups": ["a", "a"]}, "names one twice"),
         ({"groupby": "groop"}, "did you mean 'group'"),
-        ({"groupby": ["a"]}, "80 cells need as many groups; got 1"),
+        ({"groupby": ["a"]}, "80 rows need as many groups; got 1"),
         ({"groupby": ["a"] * 80}, "all cells are of the group 'a'"),
         ({"groupby": ["a", "rest"] * 40}, "a group is called 'rest'"),
-        ({"groupby": adata.obs["group"][::-1]}, "the names of the groups are not those of the cells"),
+        ({"groupby": adata.obs["group"][::-1]}, "the names of the groups are not those of the counts"),
     ]:
         with pytest.raises(InputError, match=match):
             rank_sum.test(**{"adata": adata, "groupby": "group"} | wrong)
-    with pytest.raises(InputError, match="give the group of every cell"):
+    with pytest.raises(InputError, match="give a label for every row"):
         rank_sum.test(adata.X, "group")
 
 
 def test_cells_without_a_group_are_named_and_can_be_left_out():
     adata = logged(cells())
     adata.obs.loc["c7", "group"] = np.nan
-    with pytest.raises(InputError, match="1 of 80 cells have no group, the first is 'c7'") as caught:
+    with pytest.raises(InputError, match="1 of 80 rows has no value among the groups, the first is 'c7'") as caught:
         rank_sum.test(adata, "group")
     rest = eval(re.search(r"out: (.*)$", str(caught.value))[1])
     assert len(rank_sum.test(rest, "group")) == 3 * 40
