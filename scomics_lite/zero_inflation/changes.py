@@ -199,9 +199,8 @@ def _overall_change(full, question):
         mean, gradient = _overall_mean(*designs, theta[:p], theta[p : p + q])
         change, slope = change + sign * np.log2(mean), slope + sign * gradient / mean / np.log(2)
     covariance = full.covariance[:, : p + q, : p + q].copy()
-    without = np.array(["no inflation" in status for status in full.status])
-    covariance[np.ix_(without, range(p, p + q), range(p + q))] = 0.0
-    covariance[np.ix_(without, range(p + q), range(p, p + q))] = 0.0
+    covariance[np.ix_(full.without_zeros, range(p, p + q), range(p + q))] = 0.0
+    covariance[np.ix_(full.without_zeros, range(p + q), range(p, p + q))] = 0.0
     return {"log2FoldChange": change, "lfcSE": np.sqrt(np.einsum("jg,gjk,kg->g", slope, covariance, slope))}
 
 

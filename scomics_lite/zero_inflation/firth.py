@@ -4,7 +4,10 @@ Where a group of cells has only zeros, its mean can be as small as one likes; wh
 by the negative binomial, its logit can. Firth (1993) adds half the logarithm of the determinant of the information
 (Jeffreys' prior): of the means, X' diag((1 - pi) mu / (1 + phi mu)) X with phi held where it was, and of the structural
 zeros, Z' diag(pi (1 - pi)) Z, each as it is on average over which zeros are structural. It is of order 1 beside a log
-likelihood of order n: as if each group had about half a count more.
+likelihood of order n: as if each group had about half a count more. That is not enough where a group has only zeros,
+all of which may be structural: nothing is then known of its mean and its dispersion. So both get a wide normal
+distribution too, with a standard deviation of 3: ln phi around 0, and ln mu, averaged over cells, around the counts
+above zero.
 """
 
 from dataclasses import dataclass, replace
@@ -14,6 +17,7 @@ import numpy as np
 from scomics_lite.equations import solve_each
 from scomics_lite.zero_inflation.likelihood import Likelihood
 
+SPREAD = 3.0  # standard deviation of a logarithm: from 1/20 to 20
 LEAST_WEIGHT = 1e-12  # of a cell: a mean of 1e-12 has the leverage of one, not of none
 
 
@@ -23,15 +27,24 @@ class Penalised:
 
     likelihood: Likelihood
     phi: np.ndarray  # (m, b), at which the information of the means is taken
+    center: np.ndarray  # (b,), of ln(mu / s)
 
     @property
     def parts(self):
         """The designs."""
         return self.likelihood.parts
 
+    @classmethod
+    def of(cls, likelihood, phi):
+        """Penalise a likelihood."""
+        y, positive = likelihood.y, ~likelihood.is_zero
+        logs = np.log(np.maximum(y, 1)) - likelihood.parts.log_s
+        return cls(likelihood, phi, (logs * positive).sum(axis=0) / positive.sum(axis=0))
+
     def take(self, genes):
         """Give the objective of some genes of the block."""
-        return replace(self, likelihood=self.likelihood.take(genes), phi=self.phi[:, genes])
+        cut = {"phi": self.phi[:, genes], "center": self.center[genes]}
+        return replace(self, likelihood=self.likelihood.take(genes), **cut)
 
     def derivatives(self, theta, order=2, *, complete=False):
         """Add the penalty's part to value, gradient and information, as `Likelihood.derivatives` gives them.
@@ -41,7 +54,7 @@ class Penalised:
         """
         value, gradient, information = self.likelihood.derivatives(theta, complete=complete)
         p, q, _ = self.parts.sizes
-        eta, zeta, _ = self.parts.predictors(theta)
+        eta, zeta, tau = self.parts.predictors(theta)
         u = self.parts.by_cell(self.phi, self.parts.groups) * np.exp(eta)
         pi = 1 / (1 + np.exp(-self.parts.by_cell(zeta, self.parts.gates))) if q else 0.0
         spread = pi * (1 - pi) + np.zeros_like(eta)
@@ -55,6 +68,12 @@ class Penalised:
         for name, place, slope, bend in pulls:
             gradient[place] += getattr(self.parts, name).T @ slope / 2
             information[:, place, place] += self.parts.weighted(name, name, bend) / 2
+        x, rows = self.parts.x / np.sqrt(len(eta)), self.parts.rows
+        away = x @ theta[:p] - self.center / np.sqrt(len(eta))
+        for place, columns, distance in ((slice(p), x, away), (slice(p + q, None), rows, tau)):
+            height = height - (distance**2).sum(axis=0) / SPREAD**2
+            gradient[place] -= columns.T @ distance / SPREAD**2
+            information[:, place, place] += columns.T @ columns / SPREAD**2
         return [value + height / 2, gradient, information]
 
 

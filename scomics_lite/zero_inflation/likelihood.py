@@ -283,7 +283,7 @@ def _zero_inflated(f, gate, is_zero):
 def _hurdle(f, gate, is_zero):
     """Zeros say nothing of mu; q = e^f / (1 - e^f) is the odds of the zeros that were cut off."""
     above = np.minimum(f, -1e-300)
-    q = 1 / np.expm1(-above)
+    q = np.exp(above) / -np.expm1(above)
     return {
         "value": np.where(is_zero, gate["zeta"], f - np.log(-np.expm1(above))) - gate["softplus"],
         "f": np.where(is_zero, 0.0, 1 + q),

@@ -78,28 +78,30 @@ def describe(likelihood, theta, height, iterations, arrived, firth):
     Maxima
     """
     parts = likelihood.parts
-    information = likelihood.derivatives(theta)[2]
     without = (parts.gate_rows @ parts.split(theta)[1] <= NEVER + 1).all(axis=0) & (likelihood.model == "zinb")
-    information[without] = _without_zeros(parts, information[without])
+    information = _observed(likelihood, theta, without)
     kinds = _Directions(parts, information)
     separated = kinds.flat_in("x") | (kinds.flat_in("z") & ~without)
-    again = np.flatnonzero((separated | firth) & ~without)
-    if again.size:
-        theta, iterations = theta.copy(), iterations.copy()
-        found, matrix, more, came = _penalised(likelihood.take(again), theta[:, again])
-        theta[:, again], information[again], arrived[again] = found, matrix, came & (arrived[again] | separated[again])
-        iterations[again] += more
-        kinds = _Directions(parts, information)
-    tau = parts.rows @ parts.split(theta)[2]
-    flat_phi = kinds.flat_in("d")
+    unsaid = without & (not firth)  # their zero part stays at pi = 0
+    theta, iterations, arrived = theta.copy(), iterations.copy(), arrived | separated
+    for simple in (False, True):
+        again = np.flatnonzero((separated | firth) & (unsaid == simple))
+        if again.size:
+            theta[:, again], information[again], more, came = _penalised(
+                likelihood.take(again), theta[:, again], simple
+            )
+            iterations[again] += more
+            arrived[again] &= came
+    kinds = _Directions(parts, information)
+    is_small = (parts.rows @ parts.split(theta)[2]).min(axis=0) < 0
     words = {
         "separated": separated,
         "no inflation": without,
-        "no overdispersion": flat_phi & (tau.min(axis=0) < 0),
-        "dispersion at bound": flat_phi & ~(tau.min(axis=0) < 0),
+        "no overdispersion": kinds.flat_in("d") & is_small,
+        "dispersion at bound": kinds.flat_in("d") & ~is_small,
     }
-    status = _joined(words, arrived)
-    return Maxima(_reported(parts, theta, without), height, kinds.covariance(without), iterations, status)
+    covariance = kinds.covariance(unsaid)
+    return Maxima(_reported(parts, theta, unsaid), height, covariance, iterations, _joined(words, arrived))
 
 
 def _reported(parts, theta, without):
@@ -170,14 +172,21 @@ def best_of(objective, found, *beginnings):
     return theta, np.where(height > given, height, given - LITTLE_GAIN), steps, arrived
 
 
-def _penalised(likelihood, theta):
-    """Climb to the maximum of the penalised likelihood; give the coefficients, information, steps, and who arrived."""
+def _penalised(likelihood, theta, simple):
+    """Climb to the maximum of the penalised likelihood; give the coefficients, information, steps, and who arrived.
+
+    Where `simple`, of the negative binomial likelihood, and there is no zero part.
+    """
     parts = likelihood.parts
-    start = starts.inflated_start(parts, likelihood.y)
     phi = np.exp(np.clip(parts.rows @ parts.split(theta)[2], *np.log([starts.LEAST_PHI, starts.MOST_PHI])))
-    objective = Penalised(likelihood, phi)
-    found, _, steps, arrived = climb(objective, start)
-    return found, objective.derivatives(found)[2], steps, arrived
+    if simple:
+        likelihood = Likelihood.of("nb", parts.without_zeros(), likelihood.y)
+    objective = Penalised.of(likelihood, phi)
+    found, _, steps, arrived = climb(objective, starts.inflated_start(likelihood.parts, likelihood.y))
+    information = objective.derivatives(found)[2]
+    if simple:
+        return parts.with_zeros(found, NEVER), _with_zeros(parts, information), steps, arrived
+    return found, information, steps, arrived
 
 
 _SEARCHES = {"nb": _search_negative_binomial, "zinb": _search_zero_inflated, "hurdle": _search_hurdle}
@@ -214,10 +223,20 @@ class _Directions:
         return covariance
 
 
-def _without_zeros(parts, information):
-    """Give information on the zero part that says nothing, so that it changes nothing of the others'."""
-    p, q, _ = parts.sizes
-    information = information.copy()
-    information[:, p : p + q], information[:, :, p : p + q] = 0.0, 0.0
-    information[:, range(p, p + q), range(p, p + q)] = 1.0
+def _observed(likelihood, theta, without):
+    """Give the information at a maximum, (b, P, P); without structural zeros, that of the negative binomial fit."""
+    information = likelihood.derivatives(theta)[2]
+    if without.any():
+        parts, part = likelihood.parts, likelihood.take(without)
+        simple = Likelihood.of("nb", parts.without_zeros(), part.y)
+        beta, _, delta = parts.split(theta[:, without])
+        information[without] = _with_zeros(parts, simple.derivatives(np.concatenate([beta, delta]))[2])
     return information
+
+
+def _with_zeros(parts, information):
+    """Put a zero part of which nothing is asked into the information on means and dispersion."""
+    p, q, _ = parts.sizes
+    return np.insert(np.insert(information, [p] * q, 0.0, axis=1), [p] * q, 0.0, axis=2) + np.diag(
+        np.repeat([0.0, 1.0, 0.0], parts.sizes)
+    )

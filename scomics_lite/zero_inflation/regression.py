@@ -112,6 +112,11 @@ class ZinbFit:
         return pd.DataFrame(np.sqrt(np.where(variances > 0, variances, np.nan)), self.genes, self.parameters)
 
     @property
+    def without_zeros(self):
+        """Which genes are fitted with pi = 0 in all cells, shape (g,)."""
+        return np.isinf(self.zero_coefficients).any(axis=1)
+
+    @property
     def base_mean(self):
         """Mean over cells of counts over size factors, shape (g,)."""
         return self.counts.matrix.T @ (1 / self.size_factors) / len(self.size_factors)
@@ -156,7 +161,7 @@ def finite(fit, genes):
     """Give the coefficients of some genes, (P, b), with numbers for the infinite ones of genes without inflation."""
     theta = fit.theta[genes].T.copy()
     p, q, _ = fit.parts.sizes
-    without = np.array(["no inflation" in status for status in fit.status[genes]], dtype=bool)
+    without = fit.without_zeros[genes]
     if without.any():
         theta[:, without] = fit.parts.with_zeros(np.delete(theta[:, without], range(p, p + q), axis=0), NEVER)
     return theta
