@@ -12,7 +12,8 @@ To make all of them again, where the real sets are cached::
 """
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 
 import anndata
 import h5py
@@ -22,8 +23,10 @@ from scipy import sparse
 
 from scomics_lite import simulate
 
-# What is chosen, not estimated. `genes` keeps each file under 500 KB; `groups` are the columns whose combinations make
+# What is chosen, not estimated. `genes` keeps each file under 600 KB; `groups` are the columns whose combinations make
 # replicates; a `seed` is the year of the real set's paper, so that nobody can suspect it was picked for its outcome.
+# `cells` are arguments for `simulate.cell_counts`, which then makes the set instead of `simulate.bulk_counts`; `zeros`
+# asks for structural zeros to be estimated.
 SETTINGS = {
     "pasilla": {
         "seed": 2011,
@@ -34,14 +37,23 @@ SETTINGS = {
     },
     "airway": {"seed": 2014, "genes": 20_000, "groups": ["dex"], "changed": {"dex": 0.1, "celltype": 0.05}},
     "pickrell": {"seed": 2010, "genes": 8_000, "groups": ["gender"], "changed": {"gender": 0.01}},
-    "islam_esmef": {"seed": 2011, "genes": 14_897, "groups": ["celltype"], "changed": {"celltype": 0.3}, "log2fc": 2.0},
+    "islam_esmef": {
+        "seed": 2011,
+        "genes": 14_897,
+        "groups": ["celltype"],
+        "changed": {"celltype": 0.3},
+        "log2fc": 2.0,
+        "zeros": True,
+        "cells": {"zero_sd": 1.5},
+    },
     "pollen": {"seed": 2014, "genes": 8_000, "groups": ["celltype"], "changed": {"celltype": 0.2}, "log2fc": 2.0},
     "kang_muscat": {
         "seed": 2018,
         "genes": 600,
         "groups": ["cluster_id", "sample_id"],
-        "changed": {"cluster_id": 0.15, "group_id": 0.15, "donor": 0.03},
-        "log2fc": 1.5,
+        "changed": {"cluster_id": 0.15, "group_id": 0.15},
+        "log2fc": 0.0,
+        "cells": {"log2_fold_change_sd": 2.5, "donor": "donor", "donor_sd": 0.2},
     },
     "mouseKO": {"seed": 2017, "genes": 5_000, "groups": ["genotype"], "changed": {"genotype": 0.1}},
 }
@@ -52,6 +64,34 @@ COMPOSITIONAL = {
     "up_fraction": 1.0,
     "design": [{"condition": "A", "n": 4}, {"condition": "B", "n": 4}],
     "levels": {"condition": ["A", "B"]},
+}
+
+# Donors of chapter 5. Six and six, because with fewer the right analysis finds little; deeper cells than typical ones,
+# so that a gene's three parameters can be told apart; the seed is the year of the set with donors above.
+DONORS = {
+    "seed": 2018,
+    "genes": 300,
+    "changed": {"condition": 0.1, "cell_type": 0.2},
+    "log2fc": 1.5,
+    "cells": {
+        "zero_changed_fraction": {"condition": 0.1},
+        "dispersion_changed_fraction": {"condition": 0.1},
+        "donor": "donor",
+        "donor_sd": 0.4,
+        "zero_probability": 0.1,
+        "zero_sd": 1.0,
+    },
+    "design": [
+        {"donor": f"d{number:02d}", "condition": "ctrl" if number <= 6 else "stim", "cell_type": cell_type, "n": 50}
+        for number in range(1, 13)
+        for cell_type in ("B cells", "T cells")
+    ],
+    "levels": {
+        "donor": [f"d{number:02d}" for number in range(1, 13)],
+        "condition": ["ctrl", "stim"],
+        "cell_type": ["B cells", "T cells"],
+    },
+    "sparse": True,
 }
 
 
@@ -66,8 +106,8 @@ def make(recipe):
     Returns
     -------
     AnnData
-        As `simulate.bulk_counts` returns it, with gene names ``sim_gene00001`` …; counts sparse where the set is of
-        single cells, not whole where it stands for expected counts.
+        As `simulate.bulk_counts` or `simulate.cell_counts` returns it, with gene names ``sim_gene00001`` …; counts
+        sparse where the set is of single cells, not whole where it stands for expected counts.
 
     Examples
     --------
@@ -75,7 +115,8 @@ def make(recipe):
     >>> adata.shape, float(adata.var["changed"].mean())
     ((8, 5000), 0.3)
     """
-    adata = simulate.bulk_counts(
+    draw = partial(simulate.cell_counts, **recipe["cells"]) if "cells" in recipe else simulate.bulk_counts
+    adata = draw(
         _design(recipe),
         recipe["genes"],
         changed_fraction=recipe["changed"],
@@ -113,19 +154,23 @@ def estimate(name, adata):
     design = adata.obs.select_dtypes("category")
     counts = adata.X if np.issubdtype(adata.X.dtype, np.integer) else adata.X.round()
     groups = design[settings["groups"]].astype(str).agg("/".join, axis=1)
-    parameters = simulate.estimate_parameters(counts, groups=groups)
+    parameters = simulate.estimate_parameters(counts, groups=groups, zeros="zeros" in settings)
     recipe = {**settings, "design": _runs(design), "levels": {key: [*design[key].cat.categories] for key in design}}
     if counts is not adata.X:
         recipe["fractional"] = float(f"{(counts != adata.X).mean() / (adata.X > 0).mean():.3g}")
     recipe["sparse"] = sparse.issparse(adata.X)
-    recipe["parameters"] = {key: _short(value) for key, value in asdict(parameters).items()}
+    recipe["parameters"] = _stored(parameters)
     return _calibrated(recipe)
 
 
 def write_all(folder, load):
     """Estimate every recipe again, with `load` giving the real sets, and write recipes and data sets to `folder`."""
     recipes = {f"{name}_simulated": estimate(name, load(name)) for name in SETTINGS}
-    for name, recipe in {**recipes, "compositional_bulk": COMPOSITIONAL}.items():
+    deep = _stored(
+        replace(simulate.typical_umis(), n_genes=1_000)
+    )  # ten times the depth: as if all fell on 1,000 genes
+    recipes |= {"compositional_bulk": COMPOSITIONAL, "donors_simulated": {**DONORS, "parameters": deep}}
+    for name, recipe in recipes.items():
         (folder / f"{name}.json").write_text(json.dumps(recipe, indent=1) + "\n")
         _write_small(folder / f"{name}.h5ad", make(recipe))
 
@@ -148,7 +193,8 @@ def _write_small(path, adata):
     # gzip packs zeros better than it packs the column numbers of a sparse matrix
     adata.X = adata.X.toarray() if sparse.issparse(adata.X) else adata.X
     packing = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
-    with h5py.File("draft", "w", driver="core", backing_store=False) as draft, h5py.File(path, "w") as file:
+    new = {"mode": "w", "libver": "latest"}  # the oldest format has kilobytes of index for every column
+    with h5py.File("draft", driver="core", backing_store=False, **new) as draft, h5py.File(path, **new) as file:
         anndata.io.write_elem(draft, "/", adata, dataset_kwargs=packing)
         attributes = dict(draft["var/_index"].attrs)
         del draft["var/_index"]  # strings of variable length are never packed, and half of the file
@@ -177,11 +223,16 @@ def _runs(design):
 
 def _parameters(recipe):
     if "parameters" not in recipe:
-        return simulate.typical_bulk()
+        return None  # typical ones
     stored = recipe["parameters"]
     return simulate.CountParameters(
         **{key: np.array(value) if isinstance(value, list) else value for key, value in stored.items()}
     )
+
+
+def _stored(parameters):
+    """Give parameters as a recipe holds them."""
+    return {key: _short(value) for key, value in asdict(parameters).items() if value is not None}
 
 
 def _short(value):

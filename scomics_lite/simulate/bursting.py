@@ -70,7 +70,8 @@ def bursting_counts(
     """
     fractions = {"frequency_changed_fraction": frequency_changed_fraction, "changed_fraction": changed_fraction}
     drawing.check_fractions(up_fraction=up_fraction)
-    drawing.check_settings(n_genes, rng, log2_fold_change=log2_fold_change, donor_sd=donor_sd)
+    drawing.check_settings(n_genes, rng, log2_fold_change=log2_fold_change)
+    drawing.check_spreads(donor_sd=donor_sd)
     population = populations.as_population(obs, donor, donor_sd, fractions)
     generator = np.random.default_rng(rng)
     parameters = typical_umis() if parameters is None else parameters

@@ -32,6 +32,7 @@ def cell_counts(
     dispersion=None,
     dispersion_sd=0.5,
     zero_probability=None,
+    zero_sd=0.0,
     parameters=None,
     rng,
 ):
@@ -76,6 +77,8 @@ def cell_counts(
     zero_probability : float, array_like of shape (g,) or callable, optional
         pi at the first levels. A function is called with the means ``var["mean"]``: dropout that is logistic in the log
         mean is ``lambda mean: 1 / (1 + mean / 5)``. When not given: the trend in `parameters`, if it has one.
+    zero_sd : float
+        Standard deviation of logit(pi) around the trend, or around what is given.
     parameters : CountParameters, optional
         `typical_umis` when not given; `typical_reads` for deep cells; from `estimate_parameters`.
     rng : numpy.random.Generator or int
@@ -111,7 +114,8 @@ def cell_counts(
         "log2_dispersion_change": log2_dispersion_change,
     }
     drawing.check_fractions(up_fraction=up_fraction)
-    drawing.check_settings(n_genes, rng, **sizes, donor_sd=donor_sd)
+    drawing.check_settings(n_genes, rng, **sizes)
+    drawing.check_spreads(donor_sd=donor_sd, dispersion_sd=dispersion_sd, zero_sd=zero_sd)
     population = populations.as_population(obs, donor, donor_sd, fractions)
     generator = np.random.default_rng(rng)
     parameters = typical_umis() if parameters is None else parameters
@@ -125,9 +129,10 @@ def cell_counts(
     mean, var["mean"] = abundance * scale, var["share"] * scale
     middle = population.weights @ mean
     var["dispersion"] = drawing.draw_dispersions(dispersion, middle, dispersion_sd, parameters, generator)
-    var["zero_probability"] = _zero_probabilities(zero_probability, var["mean"].to_numpy(), parameters)
+    pi = _zero_probabilities(zero_probability, var["mean"].to_numpy(), parameters)
+    logit_pi = special.logit(pi) + generator.normal(0, zero_sd, n_genes)
+    var["zero_probability"] = special.expit(logit_pi)
     _check_possible(var, effects)
-    logit_pi = special.logit(var["zero_probability"].to_numpy())
     phi = var["dispersion"].to_numpy() * 2.0 ** change["dispersion"]  # (m, g), as are the means
     rates = _rates(population.codes, depths[1], mean, phi, special.expit(logit_pi + change["zero"]), generator)
     counts = populations.sparse_counts(rates, n_genes, generator, "library_sizes, dispersion, or log2_fold_change")
@@ -156,7 +161,7 @@ def _zero_probabilities(zero_probability, mean, parameters):
     """Probabilities of structural zeros (g,): as given, by a function of the mean, or along the trend."""
     if zero_probability is None:
         trend = parameters.bin_zero_probability
-        return 0.0 if trend is None else drawing.at_mean(trend, mean, parameters)
+        return np.zeros(len(mean)) if trend is None else drawing.at_mean(trend, mean, parameters)
     if callable(zero_probability):
         zero_probability = np.asarray(zero_probability(mean))
         # 1 is the limit for genes without expression, where it says nothing; a logit below infinity is kept

@@ -189,6 +189,13 @@ def check_settings(n_genes, rng, **sizes):
         raise InputError(f"rng must be a number (the seed) or a numpy.random.Generator; got {rng!r}")
 
 
+def check_spreads(**sds):
+    """Refuse standard deviations that are none, by name."""
+    for name, sd in sds.items():
+        if not 0 <= sd < np.inf:
+            raise InputError(f"{name} is a standard deviation, not negative or infinite; got {sd}")
+
+
 def check_fractions(**fractions):
     """Refuse fractions outside [0, 1], by name."""
     for name, fraction in fractions.items():

@@ -10,7 +10,7 @@ from scomics_lite.normalization import normalize, size_factors
 from scomics_lite.validation import Counts, InputError, check_counts, check_order
 
 N_BINS = 20  # bins of the dispersion trend: enough to bend, few enough to average over hundreds of genes each
-POOLED = 200  # genes of a bin that are fitted together: more would sharpen two numbers that are sharp already
+POOLED = 5_000  # counts of a bin that are fitted together: more would sharpen two numbers that are sharp already
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +112,7 @@ def estimate_parameters(counts, *, groups=None, layer=None, zeros=False):
     variance of the normalized counts and c the mean of 1 / s_i; single genes are hopeless with few samples, so only
     trimmed means over bins of similar genes are kept. With `zeros`, each bin instead has the dispersion and the
     probability of a structural zero that are most likely for its genes together, their means in the groups being as
-    observed.
+    observed; where means are below 1, counts hardly tell the two apart.
 
     Parameters
     ----------
@@ -239,7 +239,7 @@ def _trends_with_zeros(counts, groups, shares):
 
 def _pooled_fit(matrix, genes, groups, factors):
     """Find the phi and pi most likely for genes together, where mu (1 - pi) is the mean of the gene in the group."""
-    genes = genes[:: max(1, len(genes) // POOLED)]
+    genes = genes[:: max(1, len(genes) * len(groups) // POOLED)]
     counts = matrix[:, genes]
     counts = counts.toarray() if sparse.issparse(counts) else counts
     observed = np.empty(counts.shape)

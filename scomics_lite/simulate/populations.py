@@ -139,5 +139,4 @@ def annotated(counts, population, depths, var, donors, truth):
     adata = anndata.AnnData(counts, obs=obs, var=var, uns={"truth": truth})
     if donors is not None:
         adata.varm["donor_effect"] = donors.T.set_axis(var.index)
-        truth["donor"] = population.donor
     return adata

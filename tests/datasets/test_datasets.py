@@ -30,7 +30,7 @@ def test_available_lists_every_set_with_the_columns_of_the_contract(tmp_path):
     assert list(table.columns) == ["title", "modality", "n_obs", "n_vars", "source", "licence", "bundled", "cached"]
     assert table.index.is_unique
     assert not table.isna().any(axis=None)
-    assert table["bundled"].sum() == 8
+    assert table["bundled"].sum() == 9
     assert (~table["bundled"]).sum() == 17
     assert table["bundled"].dtype == table["cached"].dtype == bool
     assert table.loc["airway", "licence"] == "CC BY-NC-SA 4.0"
@@ -71,13 +71,16 @@ def test_a_bundled_set_is_made_again_exactly(name):
     pd.testing.assert_frame_equal(stored.obs, again.obs, rtol=1e-13)
     pd.testing.assert_frame_equal(stored.var, again.var, rtol=1e-6)  # single precision
     assert stored.uns["truth"] == again.uns["truth"]
+    assert set(stored.varm) == set(again.varm)
+    for key in stored.varm:
+        pd.testing.assert_frame_equal(stored.varm[key], again.varm[key])
 
 
 @pytest.mark.parametrize("name", BUNDLED)
 def test_a_bundled_set_is_small_named_as_simulated_and_described(name):
     adata = datasets.load(name)
     about = adata.uns["dataset"]
-    assert datasets.fetch(name)[0].stat().st_size < 500_000
+    assert datasets.fetch(name)[0].stat().st_size < 600_000
     assert adata.var_names.str.startswith("sim_").all()
     assert set(about) == FACTS | {"seed"}
     assert (about["name"], about["kind"]) == (name, "simulated")
@@ -88,10 +91,12 @@ def test_a_bundled_set_is_small_named_as_simulated_and_described(name):
 
 
 def test_recipes_hold_summaries_only():
-    for path in (datasets.data_folder() / "simulated").glob("*_simulated.json"):
+    for name in standins.SETTINGS:
+        path = datasets.data_folder() / "simulated" / f"{name}_simulated.json"
         recipe = json.loads(path.read_text())
         assert path.stat().st_size < 10_000
-        assert {key: np.size(value) for key, value in recipe["parameters"].items()} == {
+        zeros = {"bin_zero_probability": 20} if "zeros" in recipe else {}
+        assert {key: np.size(value) for key, value in recipe["parameters"].items()} == zeros | {
             "log_share_quantiles": 101,
             "bin_log_mean": 20,
             "bin_dispersion": 20,
@@ -113,6 +118,29 @@ def test_the_compositional_set_is_one_sided_and_its_size_factors_are_true():
     observed = np.log(stable.X.sum(axis=1) / factors)
     assert np.ptp(observed) < 0.1
     assert np.ptp(np.log(stable.X.sum(axis=1) / adata.X.sum(axis=1))) > 0.2  # totals, however, mislead
+
+
+def test_the_donors_are_nested_in_conditions_and_their_truth_is_there():
+    adata = datasets.load("donors_simulated")
+    obs, var = adata.obs, adata.var
+    assert obs.groupby("donor", observed=True)["condition"].nunique().eq(1).all()
+    assert obs.drop_duplicates("donor")["condition"].value_counts().to_dict() == {"ctrl": 6, "stim": 6}
+    assert pd.crosstab(obs["donor"], obs["cell_type"]).eq(50).all(axis=None)
+    counts = {"none": 210, "mean": 30, "zero": 30, "dispersion": 30}
+    assert var["changed_component[condition=stim]"].value_counts().to_dict() == counts
+    assert var["changed_component[cell_type=T cells]"].value_counts().to_dict() == {
+        "none": 240, "mean": 60, "zero": 0, "dispersion": 0,
+    }  # fmt: skip
+    assert adata.varm["donor_effect"].index.equals(adata.var_names)
+    # the pooled counts of a donor, over those of all, show the donor's effect
+    effects = adata.varm["donor_effect"].to_numpy()
+    deep = (var["mean"] > 3).to_numpy() & (var["changed_component[condition=stim]"] == "none").to_numpy()
+    sums = np.array([adata[obs["donor"] == donor].X.sum(axis=0).A1 for donor in obs["donor"].cat.categories]).T
+    depths = obs.groupby("donor", observed=True)["size_factor"].sum().to_numpy()
+    found = np.log(sums[deep] / depths)
+    found -= found.mean(axis=1, keepdims=True)
+    true = effects[deep] - effects[deep].mean(axis=1, keepdims=True)
+    assert np.corrcoef(found.ravel(), true.ravel())[0, 1] > 0.9
 
 
 def test_expected_counts_are_not_whole_and_never_negative():
@@ -163,7 +191,7 @@ def test_an_installed_package_finds_its_data_beside_its_modules(tmp_path):
     answer = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
-    assert answer.stdout.splitlines() == [str(tmp_path / "scomics_lite" / "_data"), "(8, 5000) 25"]
+    assert answer.stdout.splitlines() == [str(tmp_path / "scomics_lite" / "_data"), "(8, 5000) 26"]
 
 
 def test_an_installation_without_data_says_so(tmp_path, monkeypatch):

@@ -593,7 +593,7 @@ def test_write_all_writes_recipes_and_what_they_make(tmp_path, monkeypatch):
     monkeypatch.setattr(standins, "SETTINGS", settings)
     standins.write_all(tmp_path, lambda name: asked.append(name) or load(name)[:, :1_000].copy())
     assert asked == ["mouseKO", "islam_esmef"]
-    names = ["compositional_bulk", "islam_esmef_simulated", "mouseKO_simulated"]
+    names = ["compositional_bulk", "donors_simulated", "islam_esmef_simulated", "mouseKO_simulated"]
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{n}.{end}" for n in names for end in ("h5ad", "json")]
     for name in names:
         recipe, stored = standins.read_recipe(tmp_path, name), standins.read(tmp_path, name)
