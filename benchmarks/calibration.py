@@ -183,10 +183,10 @@ def nulls_table(sets):
             print(f"| {n} | {tool} | {' | '.join(cells)} |", flush=True)
 
 
-def asked(description, tables):
+def asked(description, tables, sets=20):
     """Read from the command line how many sets are wanted, and which of the tables."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
-    parser.add_argument("--sets", type=int, default=20, help="simulated sets of each case, at least 2")
+    parser.add_argument("--sets", type=int, default=sets, help="simulated sets of each case, at least 2")
     parser.add_argument("--tables", nargs="+", choices=tables, default=list(tables))
     arguments = parser.parse_args()
     print(f"{arguments.sets} sets of each case; numpy {np.__version__}")

@@ -18,8 +18,8 @@ from scomics_lite.validation import InputError, is_number
 SOURCE = "scomics_lite.zero_inflation.excess_zeros"
 COLUMNS = ["mean", "observed", "poisson", "negative_binomial"]
 COLORS = [OKABE_ITO[name] for name in ("sky", "orange", "green", "purple")]
-ONE_LINE = {"color": OKABE_ITO["black"], "linestyle": "-"}
-OUTLINE = [withStroke(linewidth=2.8, foreground="black")]  # of a line that crosses points of its colour
+EXPECTED = {"negative_binomial": "negative binomial", "poisson": "Poisson"}
+OUTLINE = [withStroke(linewidth=2.6, foreground="black")]  # of a line that crosses points of its colour
 LEGEND = (0.5, 0.25)  # of the axes: its width and height
 BINS = 40  # of genes, as many in each, whose medians the curves run through
 SHOWN_MASS = 0.995  # of the negative binomial: the counts that are drawn
@@ -70,9 +70,9 @@ def zeros(tables, *, alpha=0.1, label=0, ax=None):
     for (name, table), color, marker in zip(tables.items(), cycle(COLORS), cycle("osDv"), strict=False):
         _draw_genes(ax, table, name, color, marker, alpha)
     for (name, table), color, style in zip(tables.items(), cycle(COLORS), cycle(("-", "--", "-.")), strict=False):
-        line = {"color": color, "linestyle": style, "path_effects": OUTLINE} if len(tables) > 1 else ONE_LINE
-        _draw_expected(ax, table, "negative_binomial", _joined(name, "negative binomial expects"), **line)
-    _draw_expected(ax, genes, "poisson", "Poisson expects", color=OKABE_ITO["black"], linestyle=":")
+        look = {"color": color, "path_effects": OUTLINE} if len(tables) > 1 else {"color": OKABE_ITO["black"]}
+        _draw_expected(ax, table, "negative_binomial", name, linestyle=style, **look)
+        _draw_expected(ax, table, "poisson", name, linestyle=":", **look)
     ax.set(xscale="log", ylim=(-0.03, 1.03), xlabel="mean normalized count", ylabel="share of zeros")
     _place_legend(ax, genes, is_outside=len(tables) > 1)
     excess = genes["observed"] - genes["negative_binomial"]
@@ -179,8 +179,9 @@ def _draw_genes(ax, table, name, color, marker, alpha):
             ax.scatter(table["mean"][here], table["observed"][here], s=size, label=label, rasterized=True, **look)
 
 
-def _draw_expected(ax, table, column, label, **line):
+def _draw_expected(ax, table, column, name, **line):
     """Draw what a distribution expects: medians of genes that are neighbours by their means."""
+    label = _joined(name, f"{EXPECTED[column]} expects")
     ordered = table.sort_values("mean")
     parts = np.array_split(np.arange(len(ordered)), min(len(ordered), BINS))
     medians = pd.DataFrame([ordered[["mean", column]].iloc[part].median() for part in parts])
