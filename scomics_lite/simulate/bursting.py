@@ -88,13 +88,8 @@ def bursting_counts(
     ons = on * 2.0 ** change["frequency"]
     syntheses = synthesis * 2.0 ** change["size"] * populations.donor_factors(population, donors)
     *depths, scale = populations.deal(population, syntheses * ons / (ons + off), library_sizes, parameters, generator)
-    var["mean"], var["on_rate"], var["off_rate"], var["synthesis_rate"] = (
-        var["share"] * scale,
-        on,
-        off,
-        synthesis * scale,
-    )
-    var["burst_size"], var["dispersion"] = var["synthesis_rate"] / off, off / (on * (on + off + 1))
+    var = var.assign(mean=var["share"] * scale, on_rate=on, off_rate=off, synthesis_rate=synthesis * scale)
+    var = var.assign(burst_size=var["synthesis_rate"] / off, dispersion=off / (on * (on + off + 1)))
     rates = _rates(population.codes, depths[1], ons, off, syntheses * scale, generator)
     counts = populations.sparse_counts(rates, n_genes, generator, "library_sizes or log2_fold_change")
 

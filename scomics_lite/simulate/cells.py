@@ -4,6 +4,8 @@ Each of the three parameters of a gene, mean, probability of a structural zero a
 changes; what it changed, and what became of the mean of all counts, is written down beside the counts.
 """
 
+from functools import partial
+
 import numpy as np
 from scipy import special
 
@@ -136,11 +138,7 @@ def cell_counts(
     phi = var["dispersion"].to_numpy() * 2.0 ** change["dispersion"]  # (m, g), as are the means
     rates = _rates(population.codes, depths[1], mean, phi, special.expit(logit_pi + change["zero"]), generator)
     counts = populations.sparse_counts(rates, n_genes, generator, "library_sizes, dispersion, or log2_fold_change")
-
-    def log2_mean(own):
-        return own["mean"] + special.log_expit(-logit_pi - own["zero"]) / np.log(2)  # of mu (1 - pi)
-
-    var = var.assign(**populations.effect_columns(effects, CHANGES, log2_mean))
+    var = var.assign(**populations.effect_columns(effects, CHANGES, partial(_log2_mean, logit_pi)))
     truth = {"up_fraction": up_fraction, **sizes, "donor_sd": donor_sd, **drawing.seed_of(rng)}
     return populations.annotated(counts, population, depths, var, donors, truth)
 
@@ -181,6 +179,11 @@ def _check_possible(var, effects):
                 f"{component}_changed_fraction changes gene {var.index[stuck][0]!r}, whose {column} is 0 and stays 0 "
                 f"whatever multiplies it: give {column}, such as {example}"
             )
+
+
+def _log2_mean(logit_pi, own):
+    """Give log2 of (1 - pi) mu under effects on the mean and on zeros, up to a constant."""
+    return own["mean"] + special.log_expit(-logit_pi - own["zero"]) / np.log(2)
 
 
 def _rates(codes, factors, mean, phi, pi, generator):

@@ -73,7 +73,6 @@ def test_depth_thins_what_was_made():
 
 def test_frequency_and_size_of_bursts_change_in_genes_of_their_own():
     n, g, mu, on, off = 8_000, 50, 4.0, 0.5, 2.0
-    adata = drawn(mu, n, g, changed_fraction=0.4, frequency_changed_fraction=0.4, on_rate=on, off_rate=off, rng=3)
     adata = bursting_counts(
         ["A", "B"] * (n // 2), g, changed_fraction=0.4, frequency_changed_fraction=0.4, on_rate=on, off_rate=off,
         library_sizes=mu * g, parameters=FLAT, rng=3,
@@ -91,6 +90,14 @@ def test_frequency_and_size_of_bursts_change_in_genes_of_their_own():
     assert (np.abs(counts.mean(axis=0) - k * a / (a + off)) < SIGMAS * np.sqrt(variance / len(counts))).all()
     p0 = special.hyp1f1(a, a + off, -k)
     assert (np.abs((counts == 0).mean(axis=0) - p0) < SIGMAS * np.sqrt(p0 * (1 - p0) / len(counts))).all()
+
+
+@pytest.mark.parametrize(("on", "off"), [(1e-3, 1e-3), (1e-3, 1e9), (1e9, 1e-3), (1e9, 1e9)])
+def test_rates_at_the_ends_of_their_range_keep_the_mean(on, off):
+    mu = 5.0
+    adata = drawn(mu, on_rate=on, off_rate=off)
+    variance = mu + adata.var["dispersion"].iloc[0] * mu**2
+    assert abs(adata.X.mean() - mu) < SIGMAS * np.sqrt(variance / (400 * 200))
 
 
 def test_donors_make_more_or_less_while_a_gene_is_on():
