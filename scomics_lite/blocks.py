@@ -42,7 +42,7 @@ class Columns:
         return self.values if self.shared else self.values[:, genes]
 
 
-def gene_blocks(matrix, genes, p=0):
+def gene_blocks(matrix, genes, p=0, *, block=None):
     """Yield some of the genes after the other, with their counts as dense floats.
 
     Parameters
@@ -52,6 +52,8 @@ def gene_blocks(matrix, genes, p=0):
         Positions of the genes wanted.
     p : int
         Number of coefficients, where every gene gets matrices of (p, p) too.
+    block : int, optional
+        Counts worked on together, `BLOCK` when not given; fewer where very many arrays have to stay in the cache.
 
     Yields
     ------
@@ -65,12 +67,12 @@ def gene_blocks(matrix, genes, p=0):
     [32768, 32768, 4464]
     """
     columns = matrix.tocsc() if sparse.issparse(matrix) else matrix
-    for block in _cut(genes, max(matrix.shape[0], p**2)):
-        counts = columns[:, block]
-        yield block, (counts.toarray() if sparse.issparse(counts) else counts).astype(float)
+    for some in _cut(genes, max(matrix.shape[0], p**2), block):
+        counts = columns[:, some]
+        yield some, (counts.toarray() if sparse.issparse(counts) else counts).astype(float)
 
 
-def map_blocks(function, matrix, genes, *arrays, p=0, map=map):
+def map_blocks(function, matrix, genes, *arrays, p=0, map=map, block=None):
     """Apply a function to block after block of genes.
 
     Parameters
@@ -78,7 +80,7 @@ def map_blocks(function, matrix, genes, *arrays, p=0, map=map):
     function : callable
         Takes the counts of a block, shape (n, b), and its part of every one of `arrays`. To travel to another process
         it is a function of a module, or a ``functools.partial`` of one.
-    matrix, genes, p
+    matrix, genes, p, block
         As for `gene_blocks`.
     *arrays : ndarray, shape (g, …), or Columns
         What else the function needs of each gene.
@@ -101,8 +103,8 @@ def map_blocks(function, matrix, genes, *arrays, p=0, map=map):
     ...     print(genes, total)
     [0 2] [  5. 900.]
     """
-    blocks = list(_cut(genes, max(matrix.shape[0], p**2)))
-    counts = (counts for _, counts in gene_blocks(matrix, genes, p))
+    blocks = list(_cut(genes, max(matrix.shape[0], p**2), block))
+    counts = (counts for _, counts in gene_blocks(matrix, genes, p, block=block))
     yield from zip(blocks, map(function, counts, *(_parts(array, blocks) for array in arrays)), strict=True)
 
 
@@ -168,9 +170,9 @@ def _apply(function, batch):
     return [function(*block) for block in batch]
 
 
-def _cut(genes, numbers):
-    """Cut the genes so that blocks with so many numbers for each gene are no larger than `BLOCK`."""
-    size = max(1, BLOCK // numbers)
+def _cut(genes, numbers, block):
+    """Cut the genes so that blocks with so many numbers for each gene are no larger than `block`."""
+    size = max(1, (BLOCK if block is None else block) // numbers)
     yield from (genes[first : first + size] for first in range(0, len(genes), size))
 
 

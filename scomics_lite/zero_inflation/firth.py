@@ -46,7 +46,7 @@ class Penalised:
         cut = {"phi": self.phi[:, genes], "center": self.center[genes]}
         return replace(self, likelihood=self.likelihood.take(genes), **cut)
 
-    def derivatives(self, theta, order=2, *, complete=False):
+    def derivatives(self, theta, *, complete=False):
         """Add the penalty's part to value, gradient and information, as `Likelihood.derivatives` gives them.
 
         With h the leverages, the penalty's slope is half the sum of h d ln(w) over cells; its information is taken

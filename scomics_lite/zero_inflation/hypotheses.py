@@ -18,7 +18,7 @@ from scomics_lite.progress import no_bar
 from scomics_lite.validation import InputError
 from scomics_lite.zero_inflation.likelihood import Likelihood
 from scomics_lite.zero_inflation.maxima import fit_block
-from scomics_lite.zero_inflation.regression import PARTS, finite, fit
+from scomics_lite.zero_inflation.regression import BLOCK, PARTS, finite, fit
 from scomics_lite.zero_inflation.search import climb
 
 ENOUGH = 10  # replicates beyond the statistic: more would say nothing new of a p-value that is not small
@@ -140,7 +140,7 @@ def _not_below(full, reduced):
     if not lower.size:
         return heights
     start = np.concatenate([_embed(full, reduced, part, lower) for part in PARTS])
-    for genes, counts in gene_blocks(full.counts.matrix, lower, len(start)):
+    for genes, counts in gene_blocks(full.counts.matrix, lower, block=BLOCK):
         likelihood = Likelihood.of(full.model, full.parts, counts)
         _, found, _, _ = climb(likelihood, start[:, np.isin(lower, genes)], em_steps=0)
         heights[genes] = np.maximum(heights[genes], found)

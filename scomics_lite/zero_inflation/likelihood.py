@@ -25,6 +25,7 @@ from scomics_lite.zero_inflation.repeated_counts import RepeatedCounts
 
 LARGEST = 300.0  # of a linear predictor: keeps exp within range while a search goes astray
 SMALLEST_LOG_PHI, LARGEST_LOG_PHI = np.log(1e-12), np.log(1e8)
+SLICE = 16_384  # numbers in each of the forty arrays of an evaluation: they stay in the cache
 NEARLY_POISSON = 1e-4  # of phi mu: below, a series is more exact than the difference it stands for
 
 
@@ -65,6 +66,8 @@ class Parts:
         """Build them from designs and size factors (n,)."""
         rows, groups = np.unique(d, axis=0, return_inverse=True)
         gate_rows, gates = np.unique(z, axis=0, return_inverse=True) if z.shape[1] else (z[:1], np.zeros(len(z), int))
+        if 2 * len(gate_rows) > len(z):  # nothing to share
+            gate_rows, gates = z, np.arange(len(z))
         parts = {"x": x, "z": z, "d": d}
         products = {
             a + b: np.einsum("ij,ik->jki", parts[a], parts[b]).reshape(-1, len(x))
@@ -94,13 +97,13 @@ class Parts:
     def predictors(self, theta):
         """Give eta (n, b), and of different rows zeta (l, b) and tau (m, b)."""
         beta, gamma, delta = self.split(theta)
-        eta = np.clip(self.x @ beta + self.log_s, -LARGEST, LARGEST)
-        zeta = np.clip(self.gate_rows @ gamma, -LARGEST, LARGEST)
+        eta = np.clip((beta.T @ self.x.T).T + self.log_s, -LARGEST, LARGEST)
+        zeta = np.clip((gamma.T @ self.gate_rows.T).T, -LARGEST, LARGEST)
         return eta, zeta, np.clip(self.rows @ delta, SMALLEST_LOG_PHI, LARGEST_LOG_PHI)
 
     def by_cell(self, values, groups):
         """Give every cell (n, b) what its group has (m, b); one group's is left to numpy to repeat."""
-        return values if len(values) == 1 else values[groups]
+        return values if len(values) in (1, len(groups)) else values[groups]
 
     def weighted(self, a, b, weights):
         """Give A'WB for two of the designs, shape (b, columns, columns)."""
@@ -131,27 +134,22 @@ class Likelihood:
 
     @classmethod
     def of(cls, model, parts, y):
-        """Build it for counts (n, b)."""
+        """Build it for counts (n, b); a gene's counts come to lie side by side, because genes are taken out and cut."""
+        y = np.asfortranarray(y, dtype=float)
         constant = -special.gammaln(y + 1).sum(axis=0)
         return cls(model, parts, y, y == 0, RepeatedCounts(y, parts.groups), constant)
 
     def take(self, genes):
         """Give the likelihood of some genes of the block."""
-        cut = {name: getattr(self, name)[..., genes] for name in ("y", "is_zero", "constant")}
+        cut = {"y": self.y.T[genes].T, "is_zero": self.is_zero.T[genes].T, "constant": self.constant[genes]}
         return replace(self, repeated=self.repeated.take(genes), **cut)
 
-    def value(self, theta):
-        """Compute the log likelihoods, shape (b,)."""
-        return self.derivatives(theta, order=0)[0]
-
-    def derivatives(self, theta, order=2, *, complete=False):
+    def derivatives(self, theta, *, complete=False):
         """Compute log likelihoods, their gradients and their information (minus the second derivatives).
 
         Parameters
         ----------
         theta : ndarray, shape (P, b)
-        order : int
-            0 for the value alone, or 2.
         complete : bool
             Give the information of the EM algorithm's complete data instead, in which it is known of every zero
             whether it is structural: mean, zeros and dispersion then have nothing to do with each other.
@@ -159,57 +157,46 @@ class Likelihood:
         Returns
         -------
         list
-            Values (b,), and with order 2 gradients (P, b) and information (b, P, P).
+            Values (b,), gradients (P, b) and information (b, P, P).
         """
-        parts = self.parts
-        eta, zeta, tau = parts.predictors(theta)
+        n, b = self.y.shape
+        rows, place = self.parts.rows, slice(sum(self.parts.sizes[:2]), None)
+        size = max(1, SLICE // n)
+        pieces = [self._of_cells(slice(at, at + size), theta, complete) for at in range(0, b, size)]
+        value, gradient, information = (
+            np.concatenate(piece, axis=axis) for piece, axis in zip(zip(*pieces, strict=True), (0, 1, 0), strict=True)
+        )
+        growth = self.repeated.sums(self.parts.predictors(theta)[2])
+        gradient[place] += rows.T @ growth[1]
+        information[:, place, place] -= np.einsum("mj,mb,mk->bjk", rows, growth[2], rows)
+        return [value + growth[0].sum(axis=0) + self.constant, gradient, information]
+
+    def _of_cells(self, genes, theta, complete):
+        """Give what `derivatives` does for a few genes, without A: all that has a value in every cell."""
+        parts, y, is_zero = self.parts, self.y[:, genes], self.is_zero[:, genes]
+        eta, zeta, tau = parts.predictors(theta[:, genes])
         at = _zero_probability(eta, parts.by_cell(tau, parts.groups))
         gate = {name: parts.by_cell(values, parts.gates) for name, values in _gate(zeta).items()}
-        mixture = _MIXTURES[self.model](at["f"], gate, self.is_zero)
-        value = mixture["value"].sum(axis=0) + np.einsum("ib,ib->b", self.y, eta - at["log_a"]) + self.constant
-        growth = self.repeated.sums(tau, order)
-        value += growth[0].sum(axis=0)
-        if order == 0:
-            return [value]
+        mixture = _MIXTURES[self.model](at["f"], gate, is_zero)
+        value = mixture["value"].sum(axis=0) + np.einsum("ib,ib->b", y, eta - at["log_a"])
         if complete:
             mixture |= {"ff": 0.0, "zetazeta": -gate["spread"]}
-        ratio = self.y / at["a"]
+        ratio = y / at["a"]
         own = ratio * at["u"]
         slopes = {"x": mixture["f"] * at["f_eta"] + ratio, "z": mixture["zeta"], "d": mixture["f"] * at["f_tau"] - own}
-        weights = self._weights(at, mixture, own / at["a"])
-        if complete:
-            weights = {pair: weights[pair] for pair in ("xx", "zz", "dd")}
-        return [value, self._gradient(slopes, growth[1]), self._information(weights, growth[2])]
-
-    def _weights(self, at, mixture, own):
-        """Give minus the second derivatives with respect to pairs of eta (x), zeta (z) and tau (d), in all cells."""
-        f, bend_eta, bend_tau = mixture["f"], mixture["ff"] * at["f_eta"], mixture["ff"] * at["f_tau"]
-        return {
-            "xx": own - f * at["f_etaeta"] - bend_eta * at["f_eta"],
-            "xz": -mixture["cross"] * at["f_eta"],
-            "xd": own - f * at["f_etatau"] - bend_eta * at["f_tau"],
-            "zz": -mixture["zetazeta"],
-            "zd": -mixture["cross"] * at["f_tau"],
-            "dd": own - f * at["f_tautau"] - bend_tau * at["f_tau"],
-        }
-
-    def _gradient(self, slopes, growth):
-        """Add up over cells what the slopes of the linear predictors make of the coefficients."""
-        parts = self.parts
         gradient = [getattr(parts, name).T @ slope for name, slope in slopes.items() if getattr(parts, name).shape[1]]
-        gradient[-1] += parts.rows.T @ growth
-        return np.concatenate(gradient)
+        return value, np.concatenate(gradient), self._information(_weights(at, mixture, own / at["a"]), complete)
 
-    def _information(self, weights, growth):
+    def _information(self, weights, complete):
         """Put the blocks of the three parts together, (b, P, P)."""
-        parts, (p, q, r) = self.parts, self.parts.sizes
+        (p, q, r), b = self.parts.sizes, weights["xx"].shape[1]
         place = {"x": slice(p), "z": slice(p, p + q), "d": slice(p + q, p + q + r)}
-        information = np.zeros((self.y.shape[1], p + q + r, p + q + r))
-        for (a, b), weight in weights.items():
-            if q or "z" not in a + b:
-                information[:, place[a], place[b]] = parts.weighted(a, b, weight)
-                information[:, place[b], place[a]] = information[:, place[a], place[b]].transpose(0, 2, 1)
-        information[:, place["d"], place["d"]] -= np.einsum("mj,mb,mk->bjk", parts.rows, growth, parts.rows)
+        information = np.zeros((b, p + q + r, p + q + r))
+        for (one, other), weight in weights.items():
+            if (q or "z" not in one + other) and (one == other or not complete):
+                matrix = self.parts.weighted(one, other, weight)
+                information[:, place[one], place[other]] = matrix
+                information[:, place[other], place[one]] = matrix.transpose(0, 2, 1)
         return information
 
     def fitted(self, theta):
@@ -226,6 +213,19 @@ class Likelihood:
         if self.model == "hurdle":
             expected /= -np.expm1(np.minimum(at["f"], -1e-300))
         return {"mu": np.exp(eta), "pi": pi, "f": at["f"], "r": r, "expected": expected}
+
+
+def _weights(at, mixture, own):
+    """Give minus the second derivatives with respect to pairs of eta (x), zeta (z) and tau (d), in all cells."""
+    f, bend_eta, bend_tau = mixture["f"], mixture["ff"] * at["f_eta"], mixture["ff"] * at["f_tau"]
+    return {
+        "xx": own - f * at["f_etaeta"] - bend_eta * at["f_eta"],
+        "xz": -mixture["cross"] * at["f_eta"],
+        "xd": own - f * at["f_etatau"] - bend_eta * at["f_tau"],
+        "zz": -mixture["zetazeta"],
+        "zd": -mixture["cross"] * at["f_tau"],
+        "dd": own - f * at["f_tautau"] - bend_tau * at["f_tau"],
+    }
 
 
 def _zero_probability(eta, tau):
@@ -295,9 +295,9 @@ def _hurdle(f, gate, is_zero):
 
 
 def _sigmoid_and_softplus(x):
-    """Give 1 / (1 + e^-x) and ln(1 + e^x)."""
-    small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1.0, small) / (1 + small), np.maximum(x, 0) + np.log(1 + small)
+    """Give 1 / (1 + e^-x) and ln(1 + e^x) = x + ln(1 + e^-x)."""
+    one_more = 1 + np.exp(-np.clip(x, -2 * LARGEST, 2 * LARGEST))
+    return 1 / one_more, x + np.log(one_more)
 
 
 _MIXTURES = {"nb": _negative_binomial, "zinb": _zero_inflated, "hurdle": _hurdle}

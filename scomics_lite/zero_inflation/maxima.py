@@ -10,7 +10,6 @@ from scomics_lite.zero_inflation.likelihood import Likelihood, Parts, constant
 from scomics_lite.zero_inflation.search import climb
 
 LITTLE_GAIN = 1e-6  # in log likelihood: structural zeros that win no more are none
-SLIGHT = 0.05  # share of structural zeros, given to a negative binomial fit to start from
 NEVER = -40.0  # logit of a probability that is 0 to the last digit
 FLAT = 1e-5  # information of a coefficient, columns scaled to 1: its standard error is 300, as good as infinite
 TOUCHED = 1e-3  # share of a flat direction that leaves a coefficient without an estimate
@@ -131,13 +130,13 @@ def _search_negative_binomial(likelihood):
 
 
 def _search_zero_inflated(likelihood):
-    """Take the best of three: without structural zeros, from there with a few, and from the counts above zero."""
+    """Take the best: without structural zeros, from there with a few, and from the counts above zero."""
     parts, y = likelihood.parts, likelihood.y
     simple = Likelihood.of("nb", parts.without_zeros(), y)
     theta, height, steps, arrived = _search_negative_binomial(simple)
     theta = parts.with_zeros(theta, NEVER)
-    few = starts.slightly_inflated(parts, theta, SLIGHT)
-    return best_of(likelihood, (theta, height + LITTLE_GAIN, steps, arrived), few, starts.inflated_start(parts, y))
+    beginnings = [starts.inflated_start(parts, y), *starts.slightly_inflated(parts, theta)]
+    return best_of(likelihood, (theta, height + LITTLE_GAIN, steps, arrived), *beginnings)
 
 
 def _search_hurdle(likelihood):

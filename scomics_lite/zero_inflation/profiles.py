@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import special, stats
 
 from scomics_lite.validation import InputError, did_you_mean, is_number
-from scomics_lite.zero_inflation.likelihood import Likelihood
+from scomics_lite.zero_inflation.likelihood import Likelihood, constant
 from scomics_lite.zero_inflation.maxima import NEVER
 from scomics_lite.zero_inflation.search import climb
 
@@ -18,6 +18,7 @@ LIMITS = {"mean": (-30.0, 30.0), "zero": (-20.0, 20.0), "dispersion": (np.log(1e
 FIRST_STEP = 2.0  # away from an estimate without a standard error
 ROUNDS = 60
 CLOSE = 1e-4  # of the root of twice the log likelihood's fall, to the quantile it should be
+LEAST_LOGIT, LEAST_LOG_PHI = -4.0, np.log(0.01)  # to start a climb from
 SLACK = 1e-5  # beyond where the secant says, so that the next place is more likely on the far side
 SHORTHANDS = {"pi": ("zero", special.expit), "dispersion": ("dispersion", np.exp)}
 
@@ -153,11 +154,19 @@ class _Hill:
 
     def at(self, places, genes):
         """Give the heights of some genes with the coefficient held at places, and remember where the others went."""
-        start = self.last[:, genes].copy()
+        start = self._off_the_bounds(self.last[:, genes])
         start[self.position] = places
         found, value, _, _ = climb(self.likelihood.take(genes), start, free=self.free, em_steps=0)
         self.last[:, genes] = found
         return value
+
+    def _off_the_bounds(self, theta):
+        """Move coefficients from where the likelihood is flat, as at phi = 0 and pi = 0: no slope leads out of there."""
+        parts = self.likelihood.parts
+        beta, gamma, delta = parts.split(theta)
+        lift_gamma = np.maximum(LEAST_LOGIT - (parts.gate_rows @ gamma).max(axis=0), 0.0)
+        lift_delta = np.maximum(LEAST_LOG_PHI - (parts.rows @ delta).max(axis=0), 0.0)
+        return np.concatenate([beta, gamma + constant(parts.z, lift_gamma), delta + constant(parts.rows, lift_delta)])
 
     def fall(self, places, genes):
         """Give the root of twice how far the profile is below the maximum: grows evenly where it is a parabola."""

@@ -19,6 +19,7 @@ from scomics_lite.zero_inflation.maxima import NEVER, fit_block
 
 MODELS = ("zinb", "hurdle", "nb")
 PARTS = ("mean", "zero", "dispersion")
+BLOCK = 262_144  # counts worked on together: enough genes that a few slow ones hold up no small crowd
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -144,7 +145,7 @@ class ZinbFit:
     def blocks(self):
         """Yield block after block of genes: positions, `Likelihood` and coefficients (P, b) without infinite ones."""
         parts = self.parts
-        for genes, counts in gene_blocks(self.counts.matrix, np.arange(len(self.genes)), len(self.parameters)):
+        for genes, counts in gene_blocks(self.counts.matrix, np.arange(len(self.genes)), block=BLOCK):
             yield genes, Likelihood.of(self.model, parts, counts), finite(self, genes)
 
     @cached_property
@@ -182,10 +183,11 @@ def fit(
 ):
     """Fit a regression with extra zeros to the counts of every gene.
 
-    The likelihood (see `scomics_lite.zero_inflation`) is maximised by six steps of the EM algorithm (Dempster, Laird
-    and Rubin 1977) and Newton's method from there. It can have more than one maximum, so the search starts twice: from
-    the negative binomial fit with 5 % structural zeros, and from the counts above zero alone. The negative binomial fit
-    itself is the third candidate.
+    The likelihood (see `scomics_lite.zero_inflation`) is maximised by two steps of the EM algorithm (Dempster, Laird
+    and Rubin 1977) and Newton's method from there. It can have more than one maximum, so the search starts from the
+    counts above zero alone, and again from the negative binomial fit with 5 % structural zeros; where a covariate of
+    the zero part differs from cell to cell, from such with more of them where the covariate is high, and where it is
+    low. The negative binomial fit itself is a candidate too.
 
     Parameters
     ----------
@@ -259,7 +261,7 @@ def _fit_all(counts, work, size, client, progress):
     genes = np.flatnonzero(counts.positive_samples() > 0)
     over = map if client is None else client_map(client)
     with tqdm(total=len(genes), desc="genes", disable=no_bar(progress), leave=False) as bar:
-        for block, maxima in map_blocks(work, counts.matrix, genes, p=size, map=over):
+        for block, maxima in map_blocks(work, counts.matrix, genes, map=over, block=BLOCK):
             for name, values in found.items():
                 values[block] = getattr(maxima, name)
             bar.update(len(block))

@@ -69,12 +69,12 @@ class RepeatedCounts:
         -------
         list of ndarray, shape (m, b)
         """
-        terms = growth(self.values, np.exp(log_phi.ravel()[self.place]), order)
+        terms = growth(self.values, np.exp(log_phi.ravel()), order, self.place)
         size = self.shape[0] * self.shape[1]
         return [np.bincount(self.place, term * self.times, size).reshape(self.shape) for term in terms]
 
 
-def growth(y, phi, order=2):
+def growth(y, phi, order=2, place=None):
     """Compute A(y, phi) and its derivatives with respect to ln phi.
 
     With k = 1 / phi and psi the digamma function, dA = y - k (psi(y + k) - psi(k)) and
@@ -83,10 +83,14 @@ def growth(y, phi, order=2):
 
     Parameters
     ----------
-    y, phi : ndarray, shape (u,)
-        Counts above 1, and positive dispersions.
+    y : ndarray, shape (u,)
+        Counts above 1.
+    phi : ndarray, shape (u,) or (b,)
+        Positive dispersions.
     order : int
         The highest derivative wanted, 0 to 2.
+    place : ndarray of int, shape (u,), optional
+        Which of b dispersions each count has, whose gamma functions are then computed once.
 
     Returns
     -------
@@ -98,15 +102,17 @@ def growth(y, phi, order=2):
     >>> value.round(6), np.log([1 * 1.5 * 2]).round(6)  # ln(1 + 0) + ln(1 + 0.5) + ln(1 + 1)
     (array([1.098612]), array([1.098612]))
     """
+    place = np.arange(len(y)) if place is None else place
     terms = [np.empty_like(y) for _ in range(order + 1)]
-    small = phi * y < SMALL
+    small = phi[place] * y < SMALL
     for formula, which in ((_by_series, small), (_by_gamma_functions, ~small)):
-        for term, values in zip(terms, formula(y[which], phi[which], order), strict=True):
+        for term, values in zip(terms, formula(y[which], phi, place[which], order), strict=True):
             term[which] = values
     return terms
 
 
-def _by_series(y, phi, order):
+def _by_series(y, phi, place, order):
+    phi = phi[place]
     terms = [np.zeros_like(y) for _ in range(order + 1)]
     for m in range(1, TERMS + 1):
         first = (-1) ** (m + 1) / m * phi**m * _power_sum(y, m)
@@ -120,21 +126,28 @@ def _power_sum(y, m):
     return y * np.polyval(FAULHABER[m], y)
 
 
-def _by_gamma_functions(y, phi, order):
-    k = 1 / phi
-    terms = [_log_gamma_ratio(y, phi, k)]
+def _by_gamma_functions(y, phi, place, order):
+    k, phi = (1 / phi)[place], phi[place]
+    terms = [_log_gamma_ratio(y, phi, k, place)]
     if order:
-        difference = k * (special.psi(y + k) - special.psi(k))
+        difference = k * (special.psi(y + k) - _once(special.psi, k, place))
         terms.append(y - difference)
     if order > 1:
-        terms.append(difference + k**2 * (special.zeta(2.0, y + k) - special.zeta(2.0, k)))
+        trigamma = special.zeta(2.0, y + k) - _once(lambda z: special.zeta(2.0, z), k, place)
+        terms.append(difference + k**2 * trigamma)
     return terms
 
 
-def _log_gamma_ratio(y, phi, k):
+def _once(function, values, place):
+    """Compute a function of values that are the same wherever the place is."""
+    first = np.flatnonzero(np.diff(place, prepend=-1))
+    return np.repeat(function(values[first]), np.diff(first, append=len(place)))
+
+
+def _log_gamma_ratio(y, phi, k, place):
     x = phi * y
     value = k * ((1 + x) * np.log1p(x) - x) - np.log1p(x) / 2 + (1 / (y + k) - 1 / k) / 12
     near = k < LARGE
     y, k, phi = y[near], k[near], phi[near]
-    value[near] = special.gammaln(y + k) - special.gammaln(k) + y * np.log(phi)
+    value[near] = special.gammaln(y + k) - _once(special.gammaln, k, place[near]) + y * np.log(phi)
     return value

@@ -12,8 +12,9 @@ import numpy as np
 
 from scomics_lite.iteration import step_until_done
 
-EM_STEPS, NEWTON_STEPS = 6, 100
-DONE = 1e-9  # of a log likelihood, promised by the next step
+EM_STEPS, NEWTON_STEPS = 2, 100
+DONE = 1e-7  # of a log likelihood, promised by the next step, which is then taken unseen
+LEVELS_OFF, MOST_LENGTH = 0.6, 16.0  # share of a promise kept; steps that are then taken at once
 LONGEST = 3.0  # step of a linear predictor: beyond, the parabola says little
 FLATTEST = 1e-9  # curvature that a step relies on, beside that of the coefficient alone
 SHORTEST = 1e-8  # of a step: no length of it wins
@@ -52,21 +53,26 @@ def climb(objective, theta, *, free=None, em_steps=EM_STEPS):
 
 
 def _step(complete, free, at, objective):
-    """Look where the last step leads, take it if it wins, and choose the next; shorten it otherwise."""
+    """Look where the last step leads, take it if it wins, and choose the next; shorten it otherwise.
+
+    Where the likelihood levels off for ever, as for pi going to 0, a step wins more than the half of its promise that a
+    parabola gives. The next one is then made longer, or it would take dozens to get out of sight.
+    """
     goal = at["theta"] + at["length"] * at["step"]
     value, gradient, information = objective.derivatives(goal, complete=complete)
     rounding = 1e-13 * (np.abs(value) + 1)
-    won = value >= at["value"] + 1e-4 * at["length"] * at["promise"] - rounding
+    won = value >= at["value"] + 1e-4 * np.minimum(at["length"], 1) * at["promise"] - rounding
+    levels_off = (at["length"] >= 1) & (value - at["value"] > LEVELS_OFF * at["promise"]) & (at["promise"] > 0)
     step, promise = _direction(objective.parts, goal, gradient, information, free)
+    arrived = won & (promise < DONE)
     state = {
-        "theta": np.where(won, goal, at["theta"]),
-        "value": np.where(won, value, at["value"]),
+        "theta": np.where(won, goal + arrived * step, at["theta"]),
+        "value": np.where(won, value + arrived * promise / 2, at["value"]),
         "step": np.where(won, step, at["step"]),
-        "length": np.where(won, 1.0, at["length"] / 4),
+        "length": np.where(won, np.where(levels_off, np.minimum(2 * at["length"], MOST_LENGTH), 1.0), at["length"] / 4),
         "promise": np.where(won, promise, at["promise"]),
     }
-    stuck = state["length"] < SHORTEST
-    return state, stuck | (won & (promise < DONE))
+    return state, arrived | (state["length"] < SHORTEST)
 
 
 def _direction(parts, theta, gradient, information, free):
@@ -85,8 +91,11 @@ def _reach(parts, theta, step):
     """Say how far a step moves the linear predictors, (b,); a logit that is large already may grow in proportion."""
     _, gamma, _ = parts.split(theta)
     beta_step, gamma_step, delta_step = parts.split(step)
-    logits = np.abs(parts.gate_rows @ gamma_step) / (1 + np.abs(parts.gate_rows @ gamma) / LONGEST)
-    return np.abs(np.concatenate([parts.x @ beta_step, logits, parts.rows @ delta_step])).max(axis=0)
+    reach = np.maximum(np.abs(parts.x @ beta_step).max(axis=0), np.abs(parts.rows @ delta_step).max(axis=0))
+    if len(gamma):
+        logits = np.abs(parts.gate_rows @ gamma_step) / (1 + np.abs(parts.gate_rows @ gamma) / LONGEST)
+        reach = np.maximum(reach, logits.max(axis=0))
+    return reach
 
 
 def _uphill(information, gradient):
