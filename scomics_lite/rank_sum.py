@@ -39,7 +39,7 @@ from scomics_lite.validation import (
 
 ENTRIES = 4_000_000  # values worked on together, which bounds the memory to some 200 MB
 LARGEST_LOGARITHM = 30.0  # no logarithm of a count is larger
-ROUNDING = 16  # values that differ by less, in units of the last digit, are equal but for rounding
+ROUNDING = 4  # values that differ by less, in units of the last digit, are equal but for rounding
 COLUMNS = ["baseMean", "log2FoldChange", "auc", "stat", "pvalue", "padj", "status"]
 
 

@@ -17,6 +17,8 @@ SHOWN = 5  # names that a warning spells out
 def pseudobulk(adata, sample, group=None, layer=None, *, min_cells=1, min_counts=1):
     """Sum the counts of the cells of each sample, or of each sample and group, such as a cell type.
 
+    `test` takes the sums of samples, `test_groups` those of samples and groups, all groups in one call.
+
     Parameters
     ----------
     adata : AnnData, cells x genes

@@ -27,6 +27,7 @@ TAUGHT = (
     "design.contrasts",
     "design.diagnosis",
     "design.matrix",
+    "differential.cell_types",
     "differential.pipeline",
     "differential.summing",
     "dispersion.deseq2",
