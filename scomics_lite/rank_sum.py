@@ -92,9 +92,10 @@ def test(
     ``pvals`` is ``pvalue``, ``pvals_adj`` is ``padj``. With ``tie_correct=True`` there and ``continuity=False`` here
     ``stat`` and ``pvalue`` are the same. By default scanpy leaves the ties out of Var U, which is then too large, the
     more so the more zeros a gene has: with a share of zeros p0 its z is smaller by a factor of about sqrt(1 - p0³), and
-    only here do p-values of equal groups spread evenly. Scanpy's ``logfoldchanges`` undo the logarithm of a mean of
-    logarithms, which is the fold change of neither mean; here the means themselves are compared. It counts genes
-    without any value among the tests that ``pvals_adj`` pays for; here they have no p-value.
+    only here do p-values of equal groups spread evenly. Scanpy's ``logfoldchanges`` compare means of logarithms, made
+    back into numbers; here the means themselves are compared. Scanpy counts genes without any value among the tests
+    that ``pvals_adj`` pays for; here they have no p-value. And scanpy takes ``adata.raw``, where there is one: for
+    that, give ``adata.raw.to_adata()``.
 
     Examples
     --------
@@ -246,7 +247,7 @@ def _read(adata, layer, size_factors, log_base):
     """Take the values that are ranked: logarithms as they are, counts divided by their size factors."""
     if size_factors is None:
         given = read_counts(adata, layer=layer)
-        _check_logarithms(given, layer)
+        _check_logarithms(given, layer, has_raw=is_anndata(adata) and adata.raw is not None)
         return _Values(given.matrix, given.samples, given.genes, _base(adata, log_base))
     if log_base is not None:
         raise InputError("log_base is the base of logarithms, and size_factors go with raw counts: give one of the two")
@@ -278,7 +279,7 @@ def _base(adata, log_base):
     return float(log_base)
 
 
-def _check_logarithms(given, layer):
+def _check_logarithms(given, layer, has_raw):
     """Stop values that are no logarithms of normalised counts; say what to do instead."""
     values = given.matrix.data if sparse.issparse(given.matrix) else given.matrix.reshape(-1)
     low, high = (values.min(), values.max()) if values.size else (0, 0)  # NaN, where there is any
@@ -289,6 +290,7 @@ def _check_logarithms(given, layer):
         raise InputError(
             f"logarithms of 1 + y / s are 0 or more; {_first(given, values < 0)}. Values that were centred or scaled "
             "have the ranks that they had before, and no fold changes: take them from before"
+            f"{', adata.raw.to_adata() perhaps' * has_raw}"
         )
     if np.array_equal(values, np.rint(values)):
         raise InputError(

@@ -161,6 +161,9 @@ def test_values_that_are_no_logarithms_are_refused():
     scaled.X = scaled.X - scaled.X.mean(axis=0)
     with pytest.raises(InputError, match=r"logarithms of 1 [+] y / s are 0 or more; cell 'c.*take them from before"):
         rank_sum.test(scaled, "group")
+    scaled.raw = adata
+    with pytest.raises(InputError, match=r"take them from before, adata\.raw\.to_adata\(\) perhaps"):
+        rank_sum.test(scaled, "group")
     large.X = np.expm1(large.X)
     with pytest.raises(InputError, match=r"which is no logarithm: .* np.log1p"):
         rank_sum.test(large, "group")
