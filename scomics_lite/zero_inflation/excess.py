@@ -48,7 +48,7 @@ def excess_zeros(counts, design=None, *, size_factors=None, layer=None, client=N
     0       0.04     0.01               0.05   -0.01
     99      0.52     0.08               0.48    0.04
     """
-    counts = check_counts(counts, layer=layer)
+    counts = check_counts(counts, layer=layer, allow_empty=size_factors is not None)
     s = normalization.size_factors(counts, "total") if size_factors is None else size_factors
     design = np.ones((len(counts.samples), 1)) if design is None else design
     fitted = fit(counts, design, size_factors=s, model="nb", client=client, progress=progress)

@@ -125,15 +125,32 @@ def _joined(words, arrived):
 # --- searches ---------------------------------------------------------------------------------------------------------
 
 
+def inflation_statistic(parts, y):
+    """Give twice what structural zeros win in log likelihood, for genes with some counts.
+
+    Parameters
+    ----------
+    parts : Parts
+    y : ndarray, shape (n, b)
+
+    Returns
+    -------
+    ndarray, shape (b,)
+    """
+    simple = _search_negative_binomial(Likelihood.of("nb", parts.without_zeros(), y))
+    return 2 * (_search_zero_inflated(Likelihood.of("zinb", parts, y), simple)[1] - simple[1])
+
+
 def _search_negative_binomial(likelihood):
     return climb(likelihood, starts.negative_binomial_start(likelihood.parts, likelihood.y))
 
 
-def _search_zero_inflated(likelihood):
-    """Take the best: without structural zeros, from there with a few, and from the counts above zero."""
+def _search_zero_inflated(likelihood, simple=None):
+    """Take the best: without structural zeros (found already or not), from there with a few, from counts above zero."""
     parts, y = likelihood.parts, likelihood.y
-    simple = Likelihood.of("nb", parts.without_zeros(), y)
-    theta, height, steps, arrived = _search_negative_binomial(simple)
+    if simple is None:
+        simple = _search_negative_binomial(Likelihood.of("nb", parts.without_zeros(), y))
+    theta, height, steps, arrived = simple
     theta = parts.with_zeros(theta, NEVER)
     beginnings = [starts.inflated_start(parts, y), *starts.slightly_inflated(parts, theta)]
     return best_of(likelihood, (theta, height + LITTLE_GAIN, steps, arrived), *beginnings)

@@ -161,7 +161,7 @@ class _Hill:
         return value
 
     def _off_the_bounds(self, theta):
-        """Move coefficients from where the likelihood is flat, as at phi = 0 and pi = 0: no slope leads out of there."""
+        """Move coefficients from where the likelihood is flat, as at phi = 0 or pi = 0: no slope leads out of it."""
         parts = self.likelihood.parts
         beta, gamma, delta = parts.split(theta)
         lift_gamma = np.maximum(LEAST_LOGIT - (parts.gate_rows @ gamma).max(axis=0), 0.0)
