@@ -38,7 +38,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         values.to_csv(Path(folder) / "values.tsv", sep="\t", index=False)
         subprocess.run(["Rscript", str(HERE / "rank_sum.R"), folder], check=True)
-        subprocess.run([sys.argv[1], str(HERE / "rank_sum_scanpy.py"), folder], check=True)
+        subprocess.run([sys.argv[1], str(HERE.parents[1] / "benchmarks" / "rank_sum_scanpy.py"), folder], check=True)
         found = {
             name: pd.read_csv(f"{folder}/{name}.tsv", sep="\t", dtype=str, keep_default_na=False)
             for name in ("wilcox", "scanpy")

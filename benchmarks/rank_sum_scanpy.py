@@ -1,7 +1,8 @@
 """Wilcoxon's rank-sum test by scanpy, for every set in a folder: ``python rank_sum_scanpy.py FOLDER``.
 
 Reads FOLDER/values.tsv (set, group, genes g0, g1 …), writes FOLDER/scanpy.tsv (set, group, reference, tie_correct,
-names, scores, pvals) and FOLDER/scanpy_versions.tsv. Called by make_rank_sum_tables.py.
+names, scores, pvals) and FOLDER/scanpy_versions.tsv. Called by
+tests/reference/make_rank_sum_tables.py; it stands here because it needs the peers' environment.
 """
 
 import sys
