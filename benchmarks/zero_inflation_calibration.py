@@ -1,6 +1,6 @@
 """Do tests and intervals of zero inflation keep their promises? ``python benchmarks/zero_inflation_calibration.py``.
 
-Five tables of `scomics_lite.calibration.study`, 6 sets of each case; ``--tables`` chooses. Standard errors are over the
+Five tables of `scomics_lite.calibration.study`, 10 sets of each case; ``--tables`` chooses. Standard errors are over
 sets. Counts are drawn from the model itself, two groups of n / 2 cells, all size factors 1: means between 1 and 30,
 uniform in the logarithm, ln phi normal around ln 0.5 with standard deviation 0.4, and pi uniform between 0.1 and 0.6.
 
@@ -37,7 +37,7 @@ from scipy import special, stats
 from scomics_lite import calibration, differential, rank_sum, simulate, zero_inflation
 
 LEVELS = (0.05, 0.001)
-CELLS = {50: 300, 200: 300, 1_000: 120}  # and genes of a set
+CELLS = {50: 500, 200: 500, 1_000: 250}  # and genes of a set
 SPLIT = 5.0  # mean that divides genes into those with few and with more counts
 PARTS = ("mean", "zero", "dispersion")
 CHANGES = {"mean": np.log(1.5), "zero": 1.0, "dispersion": np.log(2.5)}  # natural logarithms, and of the odds
@@ -49,7 +49,7 @@ PARAMETERS = {  # where the estimate is, what the profile is called, and from th
     "ratio": (("mean", "group"), ("mean", "group"), lambda log_ratio: log_ratio),
     "phi": (("dispersion", "Intercept"), "dispersion", np.exp),
 }
-BOOTSTRAPPED, REPLICATES = 40, 199
+BOOTSTRAPPED, REPLICATES = 150, 199
 
 
 # --- data -------------------------------------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ def coverage_table(sets):
 
 
 def power_table(sets):
-    simulated = partial(one_thing_changes, n=400, g=240)
+    simulated = partial(one_thing_changes, n=400, g=600)
 
     def analyse(counts):
         return likelihood_ratio_tests(counts) | others(counts)
@@ -287,7 +287,7 @@ def study(simulated, analyse, sets, seed, **settings):
 
 
 def main():
-    sets, tables = asked(__doc__, TABLES, sets=6)
+    sets, tables = asked(__doc__, TABLES, sets=10)
     for table in tables:
         table(sets)
 
