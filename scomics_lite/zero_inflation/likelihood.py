@@ -24,7 +24,7 @@ from scomics_lite.equations import least_squares
 from scomics_lite.zero_inflation.repeated_counts import RepeatedCounts
 
 LARGEST = 300.0  # of a linear predictor: keeps exp within range while a search goes astray
-SMALLEST_LOG_PHI, LARGEST_LOG_PHI = np.log(1e-12), np.log(1e8)
+SMALLEST_LOG_PHI, LARGEST_LOG_PHI = -60.0, 60.0
 SLICE = 16_384  # numbers in each of the forty arrays of an evaluation: they stay in the cache
 NEARLY_POISSON = 1e-4  # of phi mu: below, a series is more exact than the difference it stands for
 

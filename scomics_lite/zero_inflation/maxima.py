@@ -11,6 +11,7 @@ from scomics_lite.zero_inflation.search import climb
 
 LITTLE_GAIN = 1e-6  # in log likelihood: structural zeros that win no more are none
 NEVER = -40.0  # logit of a probability that is 0 to the last digit
+HIGH = 10.0  # logit of a probability that is on its way to 1
 FLAT = 1e-5  # information of a coefficient, columns scaled to 1: its standard error is 300, as good as infinite
 TOUCHED = 1e-3  # share of a flat direction that leaves a coefficient without an estimate
 
@@ -81,6 +82,8 @@ def describe(likelihood, theta, height, iterations, arrived, firth):
     information = _observed(likelihood, theta, without)
     kinds = _Directions(parts, information)
     separated = kinds.flat_in("x") | (kinds.flat_in("z") & ~without)
+    zeta = parts.gate_rows @ parts.split(theta)[1]
+    somewhere = separated & ~kinds.flat_in("x") & (likelihood.model == "zinb") & (zeta.max(axis=0) < HIGH)
     unsaid = without & (not firth)  # their zero part stays at pi = 0
     theta, iterations, arrived = theta.copy(), iterations.copy(), arrived | separated
     for simple in (False, True):
@@ -94,7 +97,8 @@ def describe(likelihood, theta, height, iterations, arrived, firth):
     kinds = _Directions(parts, information)
     is_small = (parts.rows @ parts.split(theta)[2]).min(axis=0) < 0
     words = {
-        "separated": separated,
+        "separated": separated & ~somewhere,
+        "inflation in some cells": somewhere,
         "no inflation": without,
         "no overdispersion": kinds.flat_in("d") & is_small,
         "dispersion at bound": kinds.flat_in("d") & ~is_small,

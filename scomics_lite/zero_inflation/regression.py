@@ -44,9 +44,10 @@ class ZinbFit:
         Steps of the search, of all starts together.
     status : ndarray of str, shape (g,)
         ``"converged"``, or what keeps the estimates from being ordinary ones, joined by commas: ``"no inflation"``, the
-        share of structural zeros is 0 in all cells, and the negative binomial fit is the best; ``"separated"``, the
-        likelihood rises for ever as a coefficient grows, and Firth's penalty holds it; ``"no overdispersion"``, phi has
-        gone to 0 in some cells; ``"dispersion at bound"``, to infinity; ``"not converged"``; ``"all zero"``.
+        share of structural zeros is 0 in all cells, and the negative binomial fit is the best; ``"inflation in some
+        cells"``, it is 0 in others, and ``"separated"``, some mean goes to 0 or some share to 1: the likelihood rises
+        for ever as a coefficient grows, and Firth's penalty holds it; ``"no overdispersion"``, phi has gone to 0 in
+        some cells; ``"dispersion at bound"``, to infinity; ``"not converged"``; ``"all zero"``.
     """
 
     counts: Counts

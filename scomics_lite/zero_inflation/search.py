@@ -12,8 +12,9 @@ import numpy as np
 
 from scomics_lite.iteration import step_until_done
 
-EM_STEPS, NEWTON_STEPS = 2, 100
+EM_STEPS, NEWTON_STEPS = 2, 200
 DONE = 1e-7  # of a log likelihood, promised by the next step, which is then taken unseen
+LEAST_SHARE = 0.01  # of a step that is shortened, whose promise is as much less, to be waited for
 LEVELS_OFF, MOST_LENGTH = 0.6, 16.0  # share of a promise kept; steps that are then taken at once
 LONGEST = 3.0  # step of a linear predictor: beyond, the parabola says little
 FLATTEST = 1e-9  # curvature that a step relies on, beside that of the coefficient alone
@@ -63,8 +64,8 @@ def _step(complete, free, at, objective):
     rounding = 1e-13 * (np.abs(value) + 1)
     won = value >= at["value"] + 1e-4 * np.minimum(at["length"], 1) * at["promise"] - rounding
     levels_off = (at["length"] >= 1) & (value - at["value"] > LEVELS_OFF * at["promise"]) & (at["promise"] > 0)
-    step, promise = _direction(objective.parts, goal, gradient, information, free)
-    arrived = won & (promise < DONE)
+    step, promise, share = _direction(objective.parts, goal, gradient, information, free)
+    arrived = won & (promise < DONE * np.maximum(share, LEAST_SHARE))
     state = {
         "theta": np.where(won, goal + arrived * step, at["theta"]),
         "value": np.where(won, value + arrived * promise / 2, at["value"]),
@@ -76,15 +77,19 @@ def _step(complete, free, at, objective):
 
 
 def _direction(parts, theta, gradient, information, free):
-    """Solve for the step of every gene, turned uphill and shortened; give it (P, b) and what it promises (b,)."""
+    """Solve for the step of every gene, turned uphill and shortened, (P, b).
+
+    Give what it promises, (b,), and its share in the step that was not shortened.
+    """
     gradient = np.where(free[:, None], gradient, 0.0)
     information = information * np.outer(free, free)
     scale = np.sqrt(np.abs(np.diagonal(information, axis1=1, axis2=2))).T  # (P, b)
     scale = np.where(scale > 1e-150, scale, 1.0)
     scaled = information / (scale.T[:, :, None] * scale.T[:, None, :])
     step = _uphill(np.where(np.isfinite(scaled), scaled, 0.0), (gradient / scale).T).T / scale
-    step *= LONGEST / np.maximum(_reach(parts, theta, step), LONGEST)
-    return step, np.einsum("jb,jb->b", gradient, step)
+    share = LONGEST / np.maximum(_reach(parts, theta, step), LONGEST)
+    step *= share
+    return step, np.einsum("jb,jb->b", gradient, step), share
 
 
 def _reach(parts, theta, step):

@@ -7,7 +7,9 @@ from scomics_lite.zero_inflation.likelihood import constant
 
 LEAST_PHI, MOST_PHI = 0.01, 20.0
 LEAST_SHARE, MOST_SHARE = 0.02, 0.95  # of structural zeros
-SLIGHT, TILT = 0.05, 2.0  # share of them given to a negative binomial fit; logits more for a standard deviation more
+PULL = 0.02  # weight of a zero, beside 1 of another count
+SLIGHT = 0.05  # share of them given to a negative binomial fit
+TILT, STEEP = 2.0, 4.0  # logits more for a standard deviation more, of a covariate and of a group
 
 
 def negative_binomial_start(parts, y):
@@ -32,6 +34,8 @@ def negative_binomial_start(parts, y):
 def inflated_start(parts, y):
     """Begin as if all that zeros say of the mean were wrong: least squares of ln(y / s) over counts above zero.
 
+    Other cells pull to the mean of these with a weight of 2 %, so that groups of only zeros have a mean too.
+
     Parameters
     ----------
     parts : Parts
@@ -42,8 +46,11 @@ def inflated_start(parts, y):
     ndarray, shape (P, b)
     """
     positive = (y > 0).astype(float)
-    right = parts.x.T @ (positive * (np.log(np.maximum(y, 1)) - parts.log_s))
-    beta = solve_each(parts.weighted("x", "x", positive), right.T[:, :, None])[:, :, 0].T
+    logs = np.log(np.maximum(y, 1)) - parts.log_s
+    center = (positive * logs).sum(axis=0) / positive.sum(axis=0)
+    right = parts.x.T @ (positive * (logs - center))
+    beta = solve_each(parts.weighted("x", "x", np.maximum(positive, PULL)), right.T[:, :, None])[:, :, 0].T
+    beta += constant(parts.x, center)
     mu = np.exp(np.clip(parts.x @ beta + parts.log_s, -30, 30))
     phi = _dispersion(parts, y, mu, positive)
     log_phi = (parts.rows @ phi)[parts.groups]
@@ -56,8 +63,9 @@ def inflated_start(parts, y):
 def slightly_inflated(parts, theta):
     """Give a negative binomial fit a few structural zeros: evenly, or more of them where a covariate is high, or low.
 
-    A covariate that differs from cell to cell can make a few cells' zeros structural, at either end, and each is a hill
-    of its own. One start finds the highest of them for 87 genes of 100 or fewer, these and `inflated_start` for 98.
+    A covariate that differs from cell to cell can make the zeros of a few cells structural, at either end, and each is
+    a hill of its own. One start finds the highest of them for 87 genes of 100, these and `inflated_start` for 98. With
+    groups alone there is one hill.
 
     Parameters
     ----------
@@ -67,22 +75,22 @@ def slightly_inflated(parts, theta):
     Returns
     -------
     list of ndarray, shape (P, b)
-        One where no column of the zero part is such a covariate; otherwise two for each that is.
+        One where no column of the zero part is such a covariate; otherwise two for each column but the intercept.
     """
     few = np.log(SLIGHT / (1 - SLIGHT))
     p, q, _ = parts.sizes
-    covariates = [column for column in range(q) if len(np.unique(parts.z[:, column])) > 2]
+    values = [len(np.unique(column)) for column in parts.z.T]
     even = parts.with_zeros(np.delete(theta, range(p, p + q), axis=0), few)
-    if not covariates:
+    if max(values, default=0) <= 2:
         return [even]
     both = []
-    for column in covariates:
-        values = parts.z[:, column]
-        tilt = -constant(parts.z, np.array([values.mean()])).ravel()
+    for column in np.flatnonzero(np.greater(values, 1)):
+        covariate = parts.z[:, column]
+        tilt = -constant(parts.z, np.array([covariate.mean()])).ravel()
         tilt[column] += 1
-        for slope in (TILT, -TILT):
+        for slope in (TILT, -TILT) if values[column] > 2 else (STEEP, -STEEP):
             start = even.copy()
-            start[p : p + q] += slope * tilt[:, None] / values.std()
+            start[p : p + q] += slope * tilt[:, None] / covariate.std()
             both.append(start)
     return both
 
