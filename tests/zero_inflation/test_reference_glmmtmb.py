@@ -9,6 +9,7 @@ from fixtures.inflated import (
     CASES,
     SPREAD_CASES,
     assert_defined,
+    assert_own_heights,
     assert_same_numbers,
     fitted,
     heights,
@@ -50,6 +51,7 @@ def test_coefficients_and_standard_errors_are_glmmtmbs(tool, case):
 @every_fit
 def test_every_gene_has_a_status_that_its_numbers_bear_out(tool, case):
     assert_defined(fitted(case, *KINDS[tool]))
+    assert_own_heights(case, *KINDS[tool])
 
 
 def test_the_comparison_is_of_many_genes():

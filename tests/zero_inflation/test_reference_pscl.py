@@ -15,6 +15,7 @@ from fixtures.inflated import (
     FOLDER,
     PROVENANCE,
     assert_defined,
+    assert_own_heights,
     assert_same_numbers,
     best,
     experiment,
@@ -102,3 +103,4 @@ def test_the_comparison_is_of_many_genes():
 @pytest.mark.parametrize("model", ["zinb", "hurdle"])
 def test_every_gene_has_a_status_that_its_numbers_bear_out(case, model):
     assert_defined(fitted(case, model))
+    assert_own_heights(case, model)
