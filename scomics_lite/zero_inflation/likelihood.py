@@ -257,8 +257,8 @@ def _zero_probability(eta, tau):
 
 def _gate(zeta):
     """Give pi, the variance of whether a zero is structural, and ln(1 + e^zeta)."""
-    pi, softplus = _sigmoid_and_softplus(zeta)
-    return {"zeta": zeta, "pi": pi, "spread": pi * (1 - pi), "softplus": softplus}
+    pi, rest = _sigmoid(zeta)
+    return {"zeta": zeta, "pi": pi, "spread": pi * (1 - pi), "softplus": zeta + rest}
 
 
 def _negative_binomial(f, gate, is_zero):
@@ -267,11 +267,11 @@ def _negative_binomial(f, gate, is_zero):
 
 def _zero_inflated(f, gate, is_zero):
     """d/df = 1 - r, d/dzeta = r - pi, and r' = r (1 - r) with respect to zeta - f; r = 0 for counts above zero."""
-    r, either = _sigmoid_and_softplus(gate["zeta"] - f)
+    r, rest = _sigmoid(gate["zeta"] - f)
     r *= is_zero
     doubt = r * (1 - r)
     return {
-        "value": f + either * is_zero - gate["softplus"],
+        "value": np.where(is_zero, gate["zeta"] + rest, f) - gate["softplus"],
         "f": 1 - r,
         "ff": doubt,
         "zeta": r - gate["pi"],
@@ -294,10 +294,10 @@ def _hurdle(f, gate, is_zero):
     }
 
 
-def _sigmoid_and_softplus(x):
-    """Give 1 / (1 + e^-x) and ln(1 + e^x) = x + ln(1 + e^-x)."""
+def _sigmoid(x):
+    """Give 1 / (1 + e^-x) and ln(1 + e^-x)."""
     one_more = 1 + np.exp(-np.clip(x, -2 * LARGEST, 2 * LARGEST))
-    return 1 / one_more, x + np.log(one_more)
+    return 1 / one_more, np.log(one_more)
 
 
 _MIXTURES = {"nb": _negative_binomial, "zinb": _zero_inflated, "hurdle": _hurdle}
