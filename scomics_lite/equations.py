@@ -32,6 +32,46 @@ def solve_each(matrices, right):
         return solved
 
 
+def solve_definite(matrices, right):
+    """Solve A x = b for symmetric A of many genes at once, and tell which A are positive definite.
+
+    Cholesky's factors, column by column for all genes together: with a few coefficients and many genes much faster
+    than to factor one matrix after the other.
+
+    Parameters
+    ----------
+    matrices : ndarray, shape (b, p, p)
+    right : ndarray, shape (b, p)
+
+    Returns
+    -------
+    x : ndarray, shape (b, p)
+        NaN where A is not positive definite.
+    definite : ndarray of bool, shape (b,)
+
+    Examples
+    --------
+    >>> matrices = np.array([[[2.0, 1], [1, 4]], [[1, 2], [2, 1]]])
+    >>> x, definite = solve_definite(matrices, np.ones((2, 2)))
+    >>> x.round(3), definite
+    (array([[0.429, 0.143],
+           [  nan,   nan]]), array([ True, False]))
+    """
+    p = right.shape[1]
+    factor, x = matrices.transpose(1, 2, 0).copy(), right.T.copy()  # genes last: every line below is for all of them
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for j in range(p):
+            factor[j, j] = np.sqrt(factor[j, j] - (factor[j, :j] ** 2).sum(axis=0))
+            for i in range(j + 1, p):
+                factor[i, j] = (factor[i, j] - (factor[i, :j] * factor[j, :j]).sum(axis=0)) / factor[j, j]
+            x[j] = (x[j] - (factor[j, :j] * x[:j]).sum(axis=0)) / factor[j, j]
+        for j in reversed(range(p)):
+            x[j] = (x[j] - (factor[j + 1 :, j] * x[j + 1 :]).sum(axis=0)) / factor[j, j]
+    definite = np.isfinite(x).all(axis=0)
+    x[:, ~definite] = np.nan
+    return x.T, definite
+
+
 def invert_each(matrices):
     """Invert the matrices of many genes; NaN where one is singular.
 

@@ -4,13 +4,15 @@ Of the negative binomial probability of a count y, one factor depends on the dis
 
     A(y, phi) = ln Gamma(y + 1/phi) - ln Gamma(1/phi) + y ln phi = sum over j < y of ln(1 + phi j)
 
-and it is the costly one. A gene has thousands of cells and a few dozen different counts, so each is computed once and
-weighed with the number of cells that have it.
+and it is the costly one. A gene has thousands of cells and a few dozen different counts. So the sum is taken the other
+way round for small counts, ln(1 + phi j) times the number of cells with more than j, and larger ones are computed once
+each and weighed with the number of cells that have them.
 """
 
 import numpy as np
 from scipy import special
 
+FEW = 32  # counts so small are summed step by step
 SMALL = 0.01  # of phi y: below, the series in phi y is as exact as the machine, and the gamma function is not
 LARGE = 1_000.0  # of 1 / phi: above, Stirling's formula is, and differences of ln Gamma are not
 TERMS = 6  # of the series: the next is below 1e-13 of the first
@@ -34,13 +36,22 @@ class RepeatedCounts:
     def __init__(self, y, groups):
         self.shape = groups.max(initial=0) + 1, y.shape[1]
         cell, gene = np.nonzero(y > 1)  # counts of 0 and 1 add nothing
-        place = groups[cell] * y.shape[1] + gene
-        values = y[cell, gene]
+        place, values = groups[cell] * y.shape[1] + gene, y[cell, gene]
+        self.above = self._cells_above(place, values)
+        place, values = place[values > FEW], values[values > FEW]
         order = np.lexsort((values, place))
         place, values = place[order], values[order]
         first = np.flatnonzero(np.diff(place, prepend=-1) | np.diff(values, prepend=-1).astype(bool))
         self.place, self.values = place[first], values[first]
         self.times = np.diff(first, append=len(place))
+
+    def _cells_above(self, place, values):
+        """Count the cells with few counts, but more than 1, 2, 3 …, shape (steps, m, b): ln(1 + phi j) is for them."""
+        size, values = self.shape[0] * self.shape[1], values.astype(int)
+        steps = values[values <= FEW].max(initial=1)
+        which = values <= FEW
+        cells = np.bincount(values[which] * size + place[which], minlength=(steps + 1) * size)
+        return cells.reshape(steps + 1, *self.shape)[::-1].cumsum(axis=0)[::-1][2:]
 
     def take(self, genes):
         """Give the counts of some genes, by a mask or by positions."""
@@ -51,30 +62,35 @@ class RepeatedCounts:
         group, gene = np.divmod(self.place, b)
         kept = position[gene] >= 0
         part = object.__new__(RepeatedCounts)
-        part.shape = m, len(genes)
+        part.shape, part.above = (m, len(genes)), self.above[:, :, genes]
         part.place = group[kept] * len(genes) + position[gene[kept]]
         part.values, part.times = self.values[kept], self.times[kept]
         return part
 
-    def sums(self, log_phi, order=2):
+    def sums(self, log_phi):
         """Sum A over the cells of every group and gene, and its derivatives with respect to ln phi.
 
         Parameters
         ----------
         log_phi : ndarray, shape (m, b)
-        order : int
-            The highest derivative wanted, 0 to 2.
 
         Returns
         -------
         list of ndarray, shape (m, b)
+            A, and its first and second derivatives.
         """
-        terms = growth(self.values, np.exp(log_phi.ravel()), order, self.place)
+        x = np.exp(log_phi) * np.arange(1, len(self.above) + 1)[:, None, None]
+        share = x / (1 + x)
+        few = [np.einsum("jmb,jmb->mb", self.above, term) for term in (np.log1p(x), share, share / (1 + x))]
+        many = growth(self.values, np.exp(log_phi.ravel()), self.place)
         size = self.shape[0] * self.shape[1]
-        return [np.bincount(self.place, term * self.times, size).reshape(self.shape) for term in terms]
+        return [
+            total + np.bincount(self.place, term * self.times, size).reshape(self.shape)
+            for total, term in zip(few, many, strict=True)
+        ]
 
 
-def growth(y, phi, order=2, place=None):
+def growth(y, phi, place=None):
     """Compute A(y, phi) and its derivatives with respect to ln phi.
 
     With k = 1 / phi and psi the digamma function, dA = y - k (psi(y + k) - psi(k)) and
@@ -87,8 +103,6 @@ def growth(y, phi, order=2, place=None):
         Counts above 1.
     phi : ndarray, shape (u,) or (b,)
         Positive dispersions.
-    order : int
-        The highest derivative wanted, 0 to 2.
     place : ndarray of int, shape (u,), optional
         Which of b dispersions each count has, whose gamma functions are then computed once.
 
@@ -103,17 +117,17 @@ def growth(y, phi, order=2, place=None):
     (array([1.098612]), array([1.098612]))
     """
     place = np.arange(len(y)) if place is None else place
-    terms = [np.empty_like(y) for _ in range(order + 1)]
+    terms = [np.empty_like(y) for _ in range(3)]
     small = phi[place] * y < SMALL
     for formula, which in ((_by_series, small), (_by_gamma_functions, ~small)):
-        for term, values in zip(terms, formula(y[which], phi, place[which], order), strict=True):
+        for term, values in zip(terms, formula(y[which], phi, place[which]), strict=True):
             term[which] = values
     return terms
 
 
-def _by_series(y, phi, place, order):
+def _by_series(y, phi, place):
     phi = phi[place]
-    terms = [np.zeros_like(y) for _ in range(order + 1)]
+    terms = [np.zeros_like(y) for _ in range(3)]
     for m in range(1, TERMS + 1):
         first = (-1) ** (m + 1) / m * phi**m * _power_sum(y, m)
         for derivative, term in enumerate(terms):
@@ -126,16 +140,11 @@ def _power_sum(y, m):
     return y * np.polyval(FAULHABER[m], y)
 
 
-def _by_gamma_functions(y, phi, place, order):
+def _by_gamma_functions(y, phi, place):
     k, phi = (1 / phi)[place], phi[place]
-    terms = [_log_gamma_ratio(y, phi, k, place)]
-    if order:
-        difference = k * (special.psi(y + k) - _once(special.psi, k, place))
-        terms.append(y - difference)
-    if order > 1:
-        trigamma = special.zeta(2.0, y + k) - _once(lambda z: special.zeta(2.0, z), k, place)
-        terms.append(difference + k**2 * trigamma)
-    return terms
+    difference = k * (special.psi(y + k) - _once(special.psi, k, place))
+    trigamma = special.zeta(2.0, y + k) - _once(lambda z: special.zeta(2.0, z), k, place)
+    return [_log_gamma_ratio(y, phi, k, place), y - difference, difference + k**2 * trigamma]
 
 
 def _once(function, values, place):

@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 
+from scomics_lite.equations import solve_definite
 from scomics_lite.iteration import step_until_done
 
 EM_STEPS, NEWTON_STEPS = 2, 200
@@ -82,7 +83,7 @@ def _direction(parts, theta, gradient, information, free):
     Give what it promises, (b,), and its share in the step that was not shortened.
     """
     gradient = np.where(free[:, None], gradient, 0.0)
-    information = information * np.outer(free, free)
+    information = information * np.outer(free, free) + np.diag(1.0 - free)
     scale = np.sqrt(np.abs(np.diagonal(information, axis1=1, axis2=2))).T  # (P, b)
     scale = np.where(scale > 1e-150, scale, 1.0)
     scaled = information / (scale.T[:, :, None] * scale.T[:, None, :])
@@ -105,10 +106,9 @@ def _reach(parts, theta, step):
 
 def _uphill(information, gradient):
     """Solve information step = gradient (b, P), with the size of every curvature for the curvature itself."""
-    try:
-        np.linalg.cholesky(information)  # fails unless all genes' are positive definite
-        return np.linalg.solve(information, gradient[:, :, None])[:, :, 0]
-    except np.linalg.LinAlgError:
-        curvature, axes = np.linalg.eigh(information)
-        along = np.einsum("bjk,bj->bk", axes, gradient) / np.maximum(np.abs(curvature), FLATTEST)
-        return np.einsum("bjk,bk->bj", axes, along)
+    step, definite = solve_definite(information, gradient)
+    if not definite.all():
+        curvature, axes = np.linalg.eigh(information[~definite])
+        along = np.einsum("bjk,bj->bk", axes, gradient[~definite]) / np.maximum(np.abs(curvature), FLATTEST)
+        step[~definite] = np.einsum("bjk,bk->bj", axes, along)
+    return step
