@@ -28,6 +28,7 @@ from small_studies.slips import SLIPS
 
 STUDIES = 3_000
 EVERY = 3  # so often somebody slips
+TRIES = 30  # to find one a form for it
 HEEDED = 20  # warnings of each kind
 KINDS, ENDS = ("plain", "other form", "recoded", "slip"), ("table", "refused", "failed")
 COMPARED = {"other form": judge.differences, "recoded": judge.differences_in_errors}
@@ -82,11 +83,20 @@ def forms(number):
         warnings.simplefilter("ignore")
         study, rng = draw.draw(number), np.random.default_rng([number, 1])
         plain, other = (calls.call_of(study, rng, plain=plain) for plain in (True, False))
-        slipped = SLIPS[number // EVERY % len(SLIPS)](other, rng) if number % EVERY == 0 else None
+        slipped = _slipped(study, SLIPS[number // EVERY % len(SLIPS)], rng) if number % EVERY == 0 else None
         recoded = calls.recoded(study, plain) if number % EVERY == 1 else None
-    asked = {"plain": plain, "other form": other, "recoded": recoded}
-    asked["slip"] = None if slipped is None else replace(slipped, meant=other)
+    asked = {"plain": plain, "other form": other, "recoded": recoded, "slip": slipped}
     return {kind: call for kind, call in asked.items() if call is not None}
+
+
+def _slipped(study, slip, rng):
+    """Put a study into forms until one gives an occasion for a slip; None where none does."""
+    for _ in range(TRIES):
+        call = calls.call_of(study, rng)
+        slipped = slip(call, rng)
+        if slipped is not None:
+            return replace(slipped, meant=call)
+    return None
 
 
 def _heed(number, call, message, report):

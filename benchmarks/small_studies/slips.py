@@ -52,7 +52,8 @@ def formula_of(call):
 def transposed(call, rng):
     if isinstance(call.counts, list):
         return None
-    return replace(call, counts=call.counts.T)
+    counts = call.counts.copy() if isinstance(call.counts, anndata.AnnData) else call.counts  # no view can be turned
+    return replace(call, counts=counts.T)
 
 
 def _spoiled(value):

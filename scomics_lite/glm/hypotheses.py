@@ -160,6 +160,11 @@ def _extra_dimensions(full, reduced):
             f"the reduced design ({', '.join(map(str, reduced.design.columns))}) is not part of the full one "
             f"({', '.join(map(str, full.design.columns))}): a likelihood ratio compares nested designs"
         )
+    if x.shape[1] == x_reduced.shape[1] == 1:
+        raise InputError(
+            "without its only column the design is empty, and there is nothing to compare with: add to the formula "
+            "what is to be compared, '~ condition'"
+        )
     if x.shape[1] == x_reduced.shape[1]:
         raise InputError("both designs describe the same models: the reduced one must lack what is to be tested")
     return x.shape[1] - x_reduced.shape[1]
