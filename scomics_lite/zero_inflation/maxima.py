@@ -10,6 +10,7 @@ from scomics_lite.zero_inflation.likelihood import Likelihood, Parts, constant
 from scomics_lite.zero_inflation.search import climb
 
 LITTLE_GAIN = 1e-6  # in log likelihood: structural zeros that win no more are none
+LEAST_ZERO = 1e-100  # probability, to divide by
 NEVER = -40.0  # logit of a probability that is 0 to the last digit
 HIGH = 10.0  # logit of a probability that is on its way to 1
 FLAT = 1e-5  # information of a coefficient, columns scaled to 1: its standard error is 300, as good as infinite
@@ -155,9 +156,13 @@ def _search_zero_inflated(likelihood, simple=None):
     if simple is None:
         simple = _search_negative_binomial(Likelihood.of("nb", parts.without_zeros(), y))
     theta, height, steps, arrived = simple
-    theta = parts.with_zeros(theta, NEVER)
-    beginnings = [starts.inflated_start(parts, y), *starts.slightly_inflated(parts, theta)]
-    return best_of(likelihood, (theta, height + LITTLE_GAIN, steps, arrived), *beginnings)
+    zero = np.exp(Likelihood.of("nb", parts.without_zeros(), y).fitted(theta)["f"])
+    surplus = np.where(likelihood.is_zero, 1 / np.maximum(zero, LEAST_ZERO), 0.0) - 1
+    every = np.arange(y.shape[1])
+    beginnings = [(every, starts.inflated_start(parts, y)), (every, starts.slightly_inflated(parts, theta))]
+    beginnings += starts.inflated_at_an_end(parts, theta, surplus)
+    found = parts.with_zeros(theta, NEVER), height + LITTLE_GAIN, steps, arrived
+    return best_of(likelihood, found, beginnings)
 
 
 def _search_hurdle(likelihood):
@@ -165,10 +170,12 @@ def _search_hurdle(likelihood):
     parts, y = likelihood.parts, likelihood.y
     theta, height, steps, arrived = _search_negative_binomial(Likelihood.of("nb", parts.without_zeros(), y))
     nothing = parts.with_zeros(theta, 0.0), np.full(len(height), -np.inf), steps, arrived
-    return best_of(likelihood, nothing, parts.with_zeros(theta, 0.0), starts.inflated_start(parts, y))
+    every = np.arange(y.shape[1])
+    beginnings = [(every, parts.with_zeros(theta, 0.0)), (every, starts.inflated_start(parts, y))]
+    return best_of(likelihood, nothing, beginnings)
 
 
-def best_of(objective, found, *beginnings):
+def best_of(objective, found, beginnings):
     """Climb from several beginnings, and keep the highest of what was found.
 
     Parameters
@@ -176,19 +183,21 @@ def best_of(objective, found, *beginnings):
     objective : Likelihood
     found : tuple
         What there is already: theta, value, steps and arrived.
-    *beginnings : ndarray, shape (P, b)
+    beginnings : iterable of tuple
+        Genes, by position, and where they begin, (P, c).
 
     Returns
     -------
     tuple
     """
-    theta, height, steps, arrived = found
-    given = height
-    for beginning in beginnings:
-        other, value, more, came = climb(objective, beginning)
-        better = value > height
-        theta, height = np.where(better, other, theta), np.where(better, value, height)
-        steps, arrived = steps + more, np.where(better, came, arrived)
+    given = found[1]
+    theta, height, steps, arrived = (values.copy() for values in found)
+    for genes, beginning in beginnings:
+        other, value, more, came = climb(objective.take(genes), beginning)
+        better = value > height[genes]
+        theta[:, genes[better]], height[genes[better]] = other[:, better], value[better]
+        steps[genes] += more
+        arrived[genes[better]] = came[better]
     return theta, np.where(height > given, height, given - LITTLE_GAIN), steps, arrived
 
 

@@ -9,8 +9,8 @@ LEAST_PHI, MOST_PHI = 0.01, 20.0
 LEAST_SHARE, MOST_SHARE = 0.02, 0.95  # of structural zeros
 PULL = 0.02  # weight of a zero, beside 1 of another count
 SLIGHT = 0.05  # share of them given to a negative binomial fit
-STEEP = 4.0  # logits more, or fewer, for a standard deviation more of what tells groups apart
-EDGE, SHEER = -20.0, 10.0  # logit at the mean of a covariate, and logits more for a standard deviation more
+EVEN, EDGE = -3.0, -20.0  # logit at the mean of what tells groups apart, and of a covariate
+WEIGHTS = np.array([3.0, 5.0, 10.0, 20.0])  # logits more for a standard deviation more, by which a surplus is sought
 
 
 def negative_binomial_start(parts, y):
@@ -62,40 +62,58 @@ def inflated_start(parts, y):
 
 
 def slightly_inflated(parts, theta):
-    """Give a negative binomial fit a few structural zeros: evenly, or more of them where a covariate is high, or low.
-
-    A covariate that differs from cell to cell can make the zeros of a few cells at either end structural, and each is a
-    hill of its own. One start finds the highest of them for 75 genes of 100, these and `inflated_start` for 99. With
-    groups alone there is one hill.
+    """Give a negative binomial fit a few structural zeros, the same share in all cells.
 
     Parameters
     ----------
     parts : Parts
-    theta : ndarray, shape (P, b)
+    theta : ndarray, shape (p + r, b)
+        Of the negative binomial fit.
 
     Returns
     -------
-    list of ndarray, shape (P, b)
-        Where a column of the zero part is such a covariate, the first is followed by two for each column but the
-        intercept.
+    ndarray, shape (P, b)
     """
-    few = np.log(SLIGHT / (1 - SLIGHT))
-    p, q, _ = parts.sizes
+    return parts.with_zeros(theta, np.log(SLIGHT / (1 - SLIGHT)))
+
+
+def inflated_at_an_end(parts, theta, surplus):
+    """Give a negative binomial fit structural zeros where a covariate of the zero part is high, or where it is low.
+
+    A covariate that differs from cell to cell can make the zeros of a few cells at either end structural, and each is a
+    hill of its own. `inflated_start` and `slightly_inflated` find the highest hill of 78 genes of 100, these of 99.
+    Where there is no surplus of zeros at an end, by weights from gentle to steep, no hill rises from there. With groups
+    alone there is one hill; beside a covariate they are ends too.
+
+    Parameters
+    ----------
+    parts : Parts
+    theta : ndarray, shape (p + r, b)
+        Of the negative binomial fit.
+    surplus : ndarray, shape (n, b)
+        1 / P_NB(0) - 1 for a zero and -1 for another count: the slope of the log likelihood by a small pi.
+
+    Yields
+    ------
+    genes : ndarray of int, shape (c,)
+        Those with a surplus at the end.
+    start : ndarray, shape (P, c)
+    """
     values = [len(np.unique(column)) for column in parts.z.T]
-    even, edge = (parts.with_zeros(np.delete(theta, range(p, p + q), axis=0), logit) for logit in (few, EDGE))
-    if max(values, default=0) <= 2:
-        return [even]
-    beginnings = [even]
-    for column in np.flatnonzero(np.greater(values, 1)):
+    p, q, _ = parts.sizes
+    for column in np.flatnonzero(np.greater(values, 1)) if max(values, default=0) > 2 else ():
         covariate = parts.z[:, column]
         tilt = -constant(parts.z, np.array([covariate.mean()])).ravel()
         tilt[column] += 1
         is_group = values[column] == 2
-        for slope in (STEEP, -STEEP) if is_group else (SHEER, -SHEER):
-            start = even.copy() if is_group else edge.copy()
-            start[p : p + q] += slope * tilt[:, None] / covariate.std()
-            beginnings.append(start)
-    return beginnings
+        logit, steep = (EVEN, 4.0) if is_group else (EDGE, 10.0)
+        for sign in (1, -1):
+            z = sign * (covariate - covariate.mean()) / covariate.std()
+            at_the_end = np.exp(np.multiply.outer(WEIGHTS, z - z.max())) @ surplus
+            genes = np.flatnonzero((at_the_end > 0).any(axis=0) | is_group)
+            start = parts.with_zeros(theta[:, genes], logit)
+            start[p : p + q] += sign * steep * tilt[:, None] / covariate.std()
+            yield genes, start
 
 
 def _dispersion(parts, y, mu, weights):
