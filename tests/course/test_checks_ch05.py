@@ -273,6 +273,7 @@ STRUCTURAL_WRONG = {
         "where pi is 0, your result is NaN",
     ),
     "zeros only": (lambda y, *rest: structural(y, *rest)[y == 0], "your result has shape"),
+    "integers": (lambda *case: structural(*case).astype(int), "np.zeros_like(y)"),
 }
 
 # --- 3: one step of EM ------------------------------------------------------------------------------------------------
@@ -350,6 +351,19 @@ def mu_first(y, mu, phi, pi, s):
     return new, structural(y, new, phi, pi, s).mean()
 
 
+def many_steps(y, mu, phi, pi, s):
+    for _ in range(80):
+        mu, pi = em_step(y, mu, phi, pi, s)
+    return mu, pi
+
+
+def r_in_the_loop(y, mu, phi, pi, s):
+    new = structural(y, mu, phi, pi, s).mean()
+    for _ in range(150):
+        mu = settled(y, mu, phi, s, 1 - structural(y, mu, phi, pi, s), rounds=1)
+    return mu, new
+
+
 def likelihood_as(function):
     return climb(log_likelihood=function)
 
@@ -381,6 +395,8 @@ EM_WRONG = {
     ),
     "mu first": (climb(mu_first), "anew after mu was replaced"),
     "pi first": (climb(one_after_the_other), "anew after pi was replaced"),
+    "many steps": (climb(many_steps), "where EM ends after many steps"),
+    "r in the loop": (climb(r_in_the_loop), "computed anew with each new mu"),
     "weights of the zeros": (
         mu_as(lambda y, mu, phi, s, w: settled(y, mu, phi, s, 1 - w)),
         "by the probability of a structural zero",
@@ -474,6 +490,10 @@ EM_WRONG = {
         likelihood_as(lambda y, mu, phi, pi, s: zinb_total(y, s * mu, phi, pi) / np.log(2)),
         "not in natural logarithms",
     ),
+    "no factorials": (
+        likelihood_as(lambda y, mu, phi, pi, s: zinb_total(y, s * mu, phi, pi) + special.gammaln(y + 1).sum()),
+        "lacks ln y!",
+    ),
 }
 
 
@@ -558,6 +578,10 @@ BOUNDARY_WRONG = {
     ),
     "doubled": (tail_as(lambda stat: np.minimum(2 * stats.chi2.sf(stat, 1), 1)), "is doubled"),
     "lower tail": (tail_as(lambda stat: stats.chi2.cdf(stat, 1)), "is the lower tail"),
+    "half the lower tail": (
+        tail_as(lambda stat: np.where(stat > 0, stats.chi2.cdf(stat, 1) / 2, 1)),
+        "is the lower tail",
+    ),
     "normal": (tail_as(stats.norm.sf), "Its root belongs there"),
     "a quarter": (tail_as(lambda stat: np.where(stat > 0, stats.chi2.sf(stat, 1) / 4, 1)), "is halved twice"),
     "1 - cdf": (
@@ -568,6 +592,7 @@ BOUNDARY_WRONG = {
     "p alone": (at_the_end(lambda *case: boundary_test(*case)[1]), "should hand back stat and pvalue"),
     "usual limit": (at_the_end(critical=lambda level: stats.chi2.isf(level, 1)), "would reject too rarely"),
     "level halved": (at_the_end(critical=lambda level: stats.chi2.isf(level / 2, 1)), "halves the level"),
+    "limit halved": (at_the_end(critical=lambda level: stats.chi2.isf(level, 1) / 2), "halves the limit"),
     "root": (at_the_end(critical=stats.norm.isf), "is the root of the limit"),
     "limit of two": (at_the_end(critical=lambda level: stats.chi2.isf(2 * level, 2)), "has 2 degrees of freedom"),
     "lower limit": (at_the_end(critical=lambda level: stats.chi2.ppf(2 * level, 1)), "is from the lower tail"),
@@ -823,7 +848,7 @@ PSEUDOBULK_WRONG = {
     "numbered rows": (sums_as(lambda sums, *_: sums.reset_index(drop=True)), "one row for each donor"),
     "a column more": (sums_as(lambda sums, *_: sums.assign(total=sums.sum(axis=1))), "one column for each gene"),
     "a donor lost": (sums_as(lambda sums, *_: sums.iloc[1:]), "one row for each donor"),
-    "unused level": (study(unused_levels), "nobody measured zeros"),
+    "unused level": (study(unused_levels), "`sum_by_donor` has a row for donor"),
     "labels of cells": (labels_as(lambda labels, treated: treated), "for each donor, once"),
     "labels in another order": (
         labels_as(lambda labels, treated: labels.sort_values(ascending=labels.iloc[0]).to_numpy()),
@@ -848,6 +873,12 @@ PSEUDOBULK_WRONG = {
     "not over cells": (
         variance_as_if(lambda mu, phi, tau2, cells, donors: (tau2 * mu**2 + mu + phi * (1 + tau2) * mu**2) / donors),
         "the mean of a donor is a mean over cells",
+    ),
+    "cells of one donor": (
+        variance_as_if(
+            lambda mu, phi, tau2, cells, donors: tau2 * mu**2 / donors + (mu + phi * (1 + tau2) * mu**2) / cells
+        ),
+        "a group has cells of all its donors",
     ),
     "one donor": (
         variance_as_if(lambda mu, phi, tau2, cells, donors: variance_of_mean(mu, phi, tau2, cells, 1)),
@@ -938,7 +969,6 @@ REPAIR_RIGHT = {
     "all cells": compare,
     "loops, ratio of sums": compare_by_loops,
     "rows by number": lambda *case: compare(*case).reset_index(drop=True),
-    "1 where there are no counts": lambda *case: compare(*case).fillna({"pvalue": 1}),
 }
 
 
@@ -1005,6 +1035,10 @@ REPAIR_WRONG = {
         "where only B has counts of a gene, your fold change is not infinite",
     ),
     "0 where there is nothing": (changed(keep=lambda table: table.fillna(0)), "nothing can be said of that gene"),
+    "p = 1 where there is nothing": (
+        changed(keep=lambda table: table.fillna({"pvalue": 1})),
+        "where no cell has a count of a gene, your p-value is a number",
+    ),
     "tests of positive cells": (
         changed(test=lambda c, g, q: welch(detected(c).div(depths(c), axis=0), g)),
         "compares only the cells in which the gene was found",

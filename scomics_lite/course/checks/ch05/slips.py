@@ -6,6 +6,7 @@ structural zeros, phi the dispersion, pi the share of structural zeros, and s si
 
 import numpy as np
 from scipy import stats
+from scipy.special import gammaln
 
 from scomics_lite.negative_binomial import log_likelihood as nb_log_likelihood
 
@@ -114,6 +115,8 @@ def responsibilities(y, mu, phi, pi, s):
         ],
         "forgets the factor 1 - pi: only that share of the cells draws a count.": [share(pi, at_zero)],
         "has pi and 1 - pi in each other's place.": [share(1 - pi, pi * at_zero)],
+        "is 0 everywhere. Was it put into an array made by np.zeros_like(y)? That holds integers, as the counts are, "
+        "and cuts off what comes after the point.": [np.zeros(len(y))],
         "divides by the negative binomial's zeros alone. The zeros to be divided by are those of both kinds.": [
             np.where(zero, pi / at_zero, 0),
             np.where(zero, pi / ((1 - pi) * at_zero), 0),
@@ -173,6 +176,7 @@ def shares(y, mu, phi, pi, s, new_mu):
         "comes from responsibilities that were computed anew after mu was replaced. Both are replaced at once.": [
             responsibility(y, new_mu, phi, pi, s).mean()
         ],
+        "is where EM ends after many steps. One step was asked for.": [_top(y, mu, phi, pi, s)],
     }
 
 
@@ -216,6 +220,9 @@ def step_means(y, mu, phi, pi, s, new_pi):
         "comes from responsibilities that were computed anew after pi was replaced. Both are replaced at once.": [
             best_mean(y, phi, s, 1 - responsibility(y, mu, phi, new_pi, s))
         ],
+        "comes from responsibilities that were computed anew with each new mu. Within a step they stay as they are.": [
+            _top(y, mu, phi, pi, s, pi_too=False)
+        ],
     }
 
 
@@ -230,6 +237,15 @@ def _settled(y, phi, s, weights, power):
     for _ in range(200):
         mu = np.average(y / s, weights=weights * s**power / (1 + phi * s * mu))
     return mu
+
+
+def _top(y, mu, phi, pi, s, *, pi_too=True):
+    """Go on until nothing moves: give the pi where EM ends, or the mu if pi stays and the responsibilities do not."""
+    for _ in range(200):
+        r = responsibility(y, mu, phi, pi, s)
+        mu = np.average(y / s, weights=(1 - r) * s / (1 + phi * s * mu))
+        pi = r.mean() if pi_too else pi
+    return pi if pi_too else mu
 
 
 def log_likelihoods(y, mu, phi, pi, s):
@@ -265,6 +281,7 @@ def log_likelihoods(y, mu, phi, pi, s):
         "has the likelihood of Poisson counts: where is phi?": [total(s * mu, 0.0)],
         TO_SIZE: [total(s * mu, 1 / phi)],
         "is not in natural logarithms.": [each.sum() / np.log(2), each.sum() / np.log(10)],
+        "lacks ln y! of each count.": [each.sum() + gammaln(y + 1).sum()],
     }
 
 
@@ -319,6 +336,7 @@ def boundary(stat):
             1 - one / 2,
             (1 - one) / 2,
             1 - right,
+            *(np.where(stat > 0, lower, 1.0) for lower in (1 - one, 1 - one / 2, (1 - one) / 2)),
         ],
         "looks up the statistic in the normal distribution. Its root belongs there.": [
             stats.norm.sf(stat),
@@ -337,6 +355,7 @@ def limits(level):
         "halves the level. Your p-value is half a tail, so the tail itself may be larger than the level.": [
             stats.chi2.isf(level / 2, 1)
         ],
+        "halves the limit of chi-squared. It is the tail that was halved.": [stats.chi2.isf(level, 1) / 2],
         "is the root of the limit.": [stats.norm.isf(level), stats.norm.isf(level / 2)],
         "has 2 degrees of freedom. One parameter is tested.": [stats.chi2.isf(level, 2), stats.chi2.isf(2 * level, 2)],
         "is from the lower tail: large statistics are those that reject.": [

@@ -170,7 +170,7 @@ def _rows_by_donor(sums, names, genes):
         return None, "`sum_by_donor`: your table has its axes swapped. Donors are rows, genes columns."
     unknown = [row for row in sums.index if row not in names]
     if unknown and not set(unknown) & set(genes) and set(names) <= set(sums.index):
-        return None, f"`sum_by_donor` has a row for {unknown[0]!r}, of whom there is no cell: nobody measured zeros."
+        return None, f"`sum_by_donor` has a row for {unknown[0]}, of whom there is no cell: nobody measured zeros."
     if sorted(map(str, sums.index)) != names or sorted(map(str, sums.columns)) != sorted(genes):
         return None, "`sum_by_donor`: your table needs one row for each donor and one column for each gene, by name."
     return sums.loc[names, list(genes)].to_numpy(), None
@@ -209,7 +209,7 @@ def repair(answer):
     lfc, pvalue = (table[name].to_numpy(dtype=float) for name in ("log2FoldChange", "pvalue"))
     return (
         _judge_changes(lfc[found], y, s, in_b, found)
-        or _judge_silent(lfc, in_a, there)
+        or _judge_silent(lfc, pvalue, in_a, there)
         or _judge_tests(pvalue, y, s, in_b, found)
         or _judge_tests(pvalue, y, s, in_b, in_a ^ there, "where a gene is silent in one group, ")
     )
@@ -240,7 +240,7 @@ def _judge_changes(lfc, y, s, in_b, found):
     return judge(lfc, mean_of_ratios, slips, what="your fold change")
 
 
-def _judge_silent(lfc, in_a, there):
+def _judge_silent(lfc, pvalue, in_a, there):
     with np.errstate(all="ignore"):
         for where, genes, right in (
             ("where only B has counts of a gene", there & ~in_a, np.inf),
@@ -248,8 +248,9 @@ def _judge_silent(lfc, in_a, there):
         ):
             if not np.array_equal(lfc[genes], np.full(genes.sum(), right)):
                 return f"{where}, your fold change is not infinite: a mean of zero is a mean, and nothing is added."
-    if not np.isnan(lfc[~in_a & ~there]).all():
-        return "where no cell has a count of a gene, your fold change is a number: nothing can be said of that gene."
+    for what, values in (("fold change", lfc), ("p-value", pvalue)):
+        if not np.isnan(values[~in_a & ~there]).all():
+            return f"where no cell has a count of a gene, your {what} is a number: nothing can be said of that gene."
     return None
 
 

@@ -128,6 +128,10 @@ def mean_variances(mu, phi, tau2, cells, donors):
             (between + within) / donors,
             (between + mu + phi * mu**2) / donors,
         ],
+        "does not divide the cells' part by the number of donors: a group has cells of all its donors.": [
+            between / donors + within / cells,
+            between / donors + (mu + phi * mu**2) / cells,
+        ],
         "is that of one donor's mean. A group has several donors.": [
             between + within / cells,
             between + (mu + phi * mu**2) / cells,
