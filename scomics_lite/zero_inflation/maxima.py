@@ -12,7 +12,7 @@ from scomics_lite.zero_inflation.search import climb
 LITTLE_GAIN = 1e-6  # in log likelihood: structural zeros that win no more are none
 LEAST_ZERO = 1e-100  # probability, to divide by
 NEVER = -40.0  # logit of a probability that is 0 to the last digit
-HIGH = 10.0  # logit of a probability that is on its way to 1
+LOW, HIGH = -8.0, 10.0  # logits of probabilities that are on their way to 0 and to 1
 FLAT = 1e-5  # information of a coefficient, columns scaled to 1: its standard error is 300, as good as infinite
 TOUCHED = 1e-3  # share of a flat direction that leaves a coefficient without an estimate
 
@@ -80,13 +80,22 @@ def describe(likelihood, theta, height, iterations, arrived, firth):
     """
     parts = likelihood.parts
     without = (parts.gate_rows @ parts.split(theta)[1] <= NEVER + 1).all(axis=0) & (likelihood.model == "zinb")
+    theta, iterations = theta.copy(), iterations.copy()
     information = _observed(likelihood, theta, without)
     kinds = _Directions(parts, information)
-    separated = kinds.flat_in("x") | (kinds.flat_in("z") & ~without)
     zeta = parts.gate_rows @ parts.split(theta)[1]
+    low = LOW if len(zeta) > 1 else 0.0
+    nearly = ~without & kinds.flat_in("z") & (zeta.max(axis=0) < low) & (likelihood.model == "zinb")
+    if nearly.any():  # so near pi = 0 that nothing is won by it
+        beta, _, delta = parts.split(theta[:, nearly])
+        theta[:, nearly] = parts.with_zeros(np.concatenate([beta, delta]), NEVER)
+        without = without | nearly
+        information = _observed(likelihood, theta, without)
+        kinds = _Directions(parts, information)
+    separated = kinds.flat_in("x") | (kinds.flat_in("z") & ~without)
     somewhere = separated & ~kinds.flat_in("x") & (likelihood.model == "zinb") & (zeta.max(axis=0) < HIGH)
     unsaid = without & (not firth)  # their zero part stays at pi = 0
-    theta, iterations, arrived = theta.copy(), iterations.copy(), arrived | separated
+    arrived = arrived | separated
     for simple in (False, True):
         again = np.flatnonzero((separated | firth) & (unsaid == simple))
         if again.size:
