@@ -84,6 +84,12 @@ TAUGHT = (
     "validation.notices",
     "validation.replicates",
     "validation.transformed",
+    "zero_inflation.changes",
+    "zero_inflation.distribution",
+    "zero_inflation.excess",
+    "zero_inflation.hypotheses",
+    "zero_inflation.profiles",
+    "zero_inflation.regression",
 )
 
 
