@@ -19,7 +19,7 @@ from scomics_lite.validation import (
     warn_of_donors,
 )
 from scomics_lite.zero_inflation.hypotheses import DESIGNS, likelihood_ratio_test
-from scomics_lite.zero_inflation.regression import PARTS, finite, fit
+from scomics_lite.zero_inflation.regression import PARTS, fit
 
 COMPONENTS = (*PARTS, "all")
 
@@ -195,7 +195,7 @@ def _overall_change(full, question):
     if len(question.tested) != 1:
         return {}
     low, high = _shifted(full, question.tested[0])
-    theta = finite(full, np.arange(len(full.genes)))
+    theta = full.finite(np.arange(len(full.genes)))
     p, q, _ = full.parts.sizes
     change, slope = 0.0, 0.0
     for sign, designs in ((-1, low), (1, high)):

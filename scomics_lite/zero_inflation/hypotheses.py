@@ -16,7 +16,7 @@ from scomics_lite.progress import no_bar
 from scomics_lite.validation import InputError
 from scomics_lite.zero_inflation.likelihood import Likelihood
 from scomics_lite.zero_inflation.maxima import inflation_statistic
-from scomics_lite.zero_inflation.regression import BLOCK, PARTS, finite, fit
+from scomics_lite.zero_inflation.regression import BLOCK, PARTS, fit
 from scomics_lite.zero_inflation.search import climb
 
 ENOUGH = 10  # replicates beyond the statistic: more would say nothing new of a p-value that is not small
@@ -150,7 +150,7 @@ def _not_below(full, reduced):
 
 def _embed(full, reduced, part, genes):
     """Express the coefficients of a part of the reduced fit in columns of the full design, (columns, genes)."""
-    theta = dict(zip(PARTS, reduced.parts.split(finite(reduced, genes)), strict=True))[part]
+    theta = dict(zip(PARTS, reduced.parts.split(reduced.finite(genes)), strict=True))[part]
     wide, narrow = (getattr(fit, DESIGNS[part]).to_numpy(float) for fit in (full, reduced))
     return np.linalg.lstsq(wide, narrow @ theta, rcond=None)[0]
 

@@ -147,7 +147,7 @@ class ZinbFit:
         """Yield block after block of genes: positions, `Likelihood` and coefficients (P, b) without infinite ones."""
         parts = self.parts
         for genes, counts in gene_blocks(self.counts.matrix, np.arange(len(self.genes)), block=BLOCK):
-            yield genes, Likelihood.of(self.model, parts, counts), finite(self, genes)
+            yield genes, Likelihood.of(self.model, parts, counts), self.finite(genes)
 
     @cached_property
     def parts(self):
@@ -155,18 +155,17 @@ class ZinbFit:
         designs = (self.design, self.zero_design, self.dispersion_design)
         return Parts.of(*(design.to_numpy(float) for design in designs), self.size_factors)
 
+    def finite(self, genes):
+        """Give the coefficients of some genes, (P, b), with numbers for infinite ones, where pi is 0."""
+        theta = self.theta[genes].T.copy()
+        p, q, _ = self.parts.sizes
+        without = self.without_zeros[genes]
+        if without.any():
+            theta[:, without] = self.parts.with_zeros(np.delete(theta[:, without], range(p, p + q), axis=0), NEVER)
+        return theta
+
     def _of_cells(self, name):
         return np.hstack([likelihood.fitted(theta)[name] for _, likelihood, theta in self.blocks()])
-
-
-def finite(fit, genes):
-    """Give the coefficients of some genes, (P, b), with numbers for the infinite ones of genes without inflation."""
-    theta = fit.theta[genes].T.copy()
-    p, q, _ = fit.parts.sizes
-    without = fit.without_zeros[genes]
-    if without.any():
-        theta[:, without] = fit.parts.with_zeros(np.delete(theta[:, without], range(p, p + q), axis=0), NEVER)
-    return theta
 
 
 def fit(

@@ -1,7 +1,7 @@
 """The rules of the house: who may import whom, what rooms are called, and that public names stay what they were.
 
-`public_names.json` holds the names and signatures of the package before it had wings, after chapter 4, and of wings that
-came later, as ``KIND:name=default``.
+`public_names.json` holds the names and signatures of the package before it had wings, after chapter 4, and of wings
+that came later, as ``KIND:name=default``.
 """
 
 import ast
