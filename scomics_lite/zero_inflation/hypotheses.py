@@ -173,6 +173,11 @@ def _extra_dimensions(full, reduced):
             columns = [", ".join(map(str, table.columns)) for table in (narrow, wide)]
             raise InputError(f"the reduced {name} ({columns[0]}) is not part of the full one ({columns[1]})")
         more += wide.shape[1] - narrow.shape[1]
+    if more == 0 and full.design.shape[1] == 1:
+        raise InputError(
+            "without its only column the design is empty, and there is nothing to compare with: add what is to be "
+            "compared to one of the designs of the full fit"
+        )
     if more == 0:
         raise InputError("both fits describe the same models: the reduced one must lack what is to be tested")
     return more

@@ -14,8 +14,8 @@ from scomics_lite.zero_inflation.likelihood import Likelihood, constant
 from scomics_lite.zero_inflation.maxima import NEVER
 from scomics_lite.zero_inflation.search import climb
 
-LIMITS = {"mean": (-30.0, 30.0), "zero": (-20.0, 20.0), "dispersion": (np.log(1e-8), np.log(1e6))}
-FIRST_STEP = 2.0  # away from an estimate without a standard error
+ROOM = {"mean": 30.0, "zero": 20.0, "dispersion": 20.0}  # of a linear predictor, to look for an end in
+FIRST_STEP = 2.0  # of a linear predictor, away from an estimate without a standard error
 ROUNDS = 60
 CLOSE = 1e-4  # of the root of twice the log likelihood's fall, to the quantile it should be
 LEAST_LOGIT, LEAST_LOG_PHI = -4.0, np.log(0.01)  # to start a climb from
@@ -70,7 +70,7 @@ def profile_interval(fit, parameter, level=0.95):
         errors = fit.standard_errors.to_numpy()[genes, position]
         hill = _Hill(likelihood.take(known), theta[:, known], fit.log_likelihood[genes][known], position, errors[known])
         for row, side in enumerate((-1, 1)):
-            ends[row, genes[known]] = hill.end(side, LIMITS[part], target)
+            ends[row, genes[known]] = hill.end(side, ROOM[part], target)
     estimate = fit.theta[:, position]
     table = {"estimate": transform(estimate), "lower": transform(ends[0]), "upper": transform(ends[1])}
     return pd.DataFrame(table | {"status": fit.status}, index=fit.genes)
@@ -132,7 +132,7 @@ def _locate(fit, parameter):
             raise InputError(f"cells do not share one {parameter}; name a coefficient: {pairs or 'there is none'}")
         return part, positions[0], transform
     names = list(fit.parameters)
-    if not isinstance(parameter, str) and tuple(parameter) in names:
+    if isinstance(parameter, tuple | list) and tuple(parameter) in names:
         return parameter[0], names.index(tuple(parameter)), _identity
     known = [*SHORTHANDS, *map(str, names)]
     raise InputError(f"the fit has no parameter {parameter!r}; {did_you_mean(str(parameter), known)}")
@@ -172,20 +172,27 @@ class _Hill:
         """Give the root of twice how far the profile is below the maximum: grows evenly where it is a parabola."""
         return np.sqrt(2 * np.maximum(self.height[genes] - self.at(places, genes), 0.0))
 
-    def end(self, side, limits, target):
-        """Find where the fall is the target, going down (side -1) or up (1), (b,); infinite where it is nowhere."""
+    def end(self, side, room, target):
+        """Find where the fall is the target, going down (side -1) or up (1), (b,); infinite where it is nowhere.
+
+        How far to look, and by which steps where there is no standard error, is a matter of linear predictors: in
+        coefficients it depends on the units of the column.
+        """
+        parts = self.likelihood.parts
+        size = np.concatenate([np.abs(columns).max(axis=0) for columns in (parts.x, parts.z, parts.d)])[self.position]
         self.last = self.theta.copy()
-        inner = np.clip(self.theta[self.position], *limits)
+        inner = self.theta[self.position].copy()
+        limit = side * np.maximum(side * inner, 0.0) + side * room / size
         outer, low, high = inner.copy(), np.zeros_like(inner), np.zeros_like(inner)
-        step = np.where(self.errors * target < FIRST_STEP, self.errors * target, FIRST_STEP)  # NaN takes the second
-        limit = limits[side > 0]
+        first = FIRST_STEP / size
+        step = np.where(self.errors * target < first, self.errors * target, first)  # NaN takes the second
         going = np.arange(len(inner))
         while going.size:
             inner[going], low[going] = outer[going], high[going]
-            outer[going] = np.clip(inner[going] + side * step[going], *limits)
+            outer[going] = side * np.minimum(side * (inner[going] + side * step[going]), side * limit[going])
             high[going] = self.fall(outer[going], going)
             step[going] *= 2
-            going = going[(high[going] < target) & (outer[going] != limit)]
+            going = going[(high[going] < target) & (outer[going] != limit[going])]
         closed = np.flatnonzero(high >= target)
         outer[high < target] = side * np.inf
         self._close_in(closed, inner, outer, low, high, target)

@@ -19,17 +19,18 @@ def negative_binomial_start(parts, y):
     Parameters
     ----------
     parts : Parts
+        Of a model without a zero part.
     y : ndarray, shape (n, b)
 
     Returns
     -------
-    ndarray, shape (P, b)
+    ndarray, shape (p + r, b)
     """
     beta = least_squares(parts.x, np.log(y / np.exp(parts.log_s) + 0.1))
     mu = np.exp(parts.x @ beta + parts.log_s)
     beta += constant(parts.x, np.log(y.sum(axis=0) / mu.sum(axis=0)))
     mu = np.exp(parts.x @ beta + parts.log_s)
-    return np.concatenate([beta, constant(parts.z, np.full(y.shape[1], -3.0)), _dispersion(parts, y, mu, 1.0)])
+    return np.concatenate([beta, _dispersion(parts, y, mu, 1.0)])
 
 
 def inflated_start(parts, y):

@@ -205,6 +205,8 @@ def test_genes_whose_likelihood_cannot_be_drawn(counts):
 def test_extreme_genes_are_drawn(y, ax):
     plots.likelihood_ridge(np.array(y)[:, None], 0, ax=ax)
     ax.figure.draw_without_rendering()
+    assert ax.collections, "no contour"
+    assert np.isfinite([*ax.get_xlim(), *ax.get_ylim()]).all()
 
 
 # --- the way up -------------------------------------------------------------------------------------------------------

@@ -85,6 +85,20 @@ def test_intervals_of_coefficients_are_near_walds_where_there_is_much_to_go_by()
         np.testing.assert_allclose(interval[["lower", "upper"]], wald, atol=0.01)
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e5])
+def test_intervals_follow_the_units_of_a_covariate(unit):
+    dose = np.random.default_rng(3).normal(size=200)
+    y = zi.sample(np.exp(2 + 0.5 * dose)[:, None], 0.3, [0.0, 0.3], rng=4, size=(200, 2))
+    ends = []
+    for scale in (1.0, unit):
+        design = pd.DataFrame({"Intercept": 1.0, "dose": scale * dose})
+        fitted = zi.fit(y, design, zero_design=design, progress=False)
+        for part in ("mean", "zero"):
+            ends.append(scale * zi.profile_interval(fitted, (part, "dose"))[["lower", "upper"]].to_numpy())
+    np.testing.assert_allclose(ends[2], ends[0], atol=1e-3)
+    np.testing.assert_allclose(ends[3], ends[1], atol=1e-2)
+
+
 def test_a_group_without_counts_has_an_interval_open_on_one_side():
     y = zi.sample(5.0, 0.2, 0.0, rng=1, size=(200, 1))
     y[100:] = 0
@@ -101,6 +115,8 @@ def test_parameters_that_do_not_exist_are_named():
         zi.profile_interval(fitted, "pi")
     with pytest.raises(InputError, match=r"the fit has no parameter \('mean', 'b'\); did you mean"):
         zi.profile_interval(fitted, ("mean", "b"))
+    with pytest.raises(InputError, match="the fit has no parameter 3"):
+        zi.profile_interval(fitted, 3)
     with pytest.raises(InputError, match="level lies between 0 and 1; got 95"):
         zi.profile_interval(fitted, ("zero", "B"), 95)
 
@@ -169,11 +185,9 @@ def test_degrees_of_freedom_are_the_dimensions_of_all_three_designs():
 def test_a_full_fit_that_ended_too_low_is_begun_again_from_the_reduced_one():
     y, both = nested(genes=5)
     full, reduced = (zi.fit(y, both, zero_design=z, progress=False) for z in (both, both[["Intercept"]]))
-    lower = full.log_likelihood.copy()
     expected = zi.likelihood_ratio_test(full, reduced)["stat"]
     full.log_likelihood[:] = reduced.log_likelihood - 5
     np.testing.assert_allclose(zi.likelihood_ratio_test(full, reduced)["stat"], expected, atol=1e-5)
-    full.log_likelihood[:] = lower
 
 
 def test_what_is_not_nested_is_refused():
@@ -192,6 +206,9 @@ def test_what_is_not_nested_is_refused():
     ):
         with pytest.raises(InputError, match=message):
             zi.likelihood_ratio_test(full, other)
+    smallest = zi.fit(y, one, progress=False)
+    with pytest.raises(InputError, match="there is nothing to compare with: add what is to be compared to one of the"):
+        zi.likelihood_ratio_test(smallest, smallest)
 
 
 # --- what a condition changes -----------------------------------------------------------------------------------------
