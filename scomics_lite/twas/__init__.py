@@ -1,0 +1,15 @@
+"""From DNA to traits by way of expression: transcriptome-wide association (TWAS).
+
+Chapter 6. The expression of gene g in person i, as far as DNA tells it, is a weighted sum of dosages, T_i = Σ_l w_l X_il.
+The weights are learned once, where genotypes and expression were both measured; then the predicted expression is tested
+for association with a trait, person by person (PrediXcan) or from the published results of a GWAS (S-PrediXcan).
+
+Read `summary_association` first: `s_predixcan`, the whole path in one function. What goes in: `genotypes` reads PLINK
+and VCF files, `snp_filters` says which SNPs can be trusted, `alleles` which letters mean the same; `models`,
+`covariance_files` and `gwas_files` read and write the files of the PrediXcan ecosystem. How weights are learned:
+`coordinate_descent` and `elastic_net` hold the penalised regression, `cross_validation` chooses the penalty, `training`
+does it for all genes, and `eqtls` shows one SNP at a time, for comparison. From weights to hits: `prediction`,
+`individual_association` and `multiple_models` work on people, `harmonisation`, `detectors` and
+`summary_multiple_models` on summaries. What a hit means: `polygenicity`, `locus_posterior`, `colocalisation_tests` and
+`weight_permutation`.
+"""
