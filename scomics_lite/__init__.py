@@ -31,6 +31,7 @@ _SUBMODULES = (
     "quasi_likelihood",
     "rank_sum",
     "simulate",
+    "twas",
     "validation",
     "zero_inflation",
 )
@@ -56,6 +57,7 @@ if TYPE_CHECKING:  # what editors and type checkers read; at run time __getattr_
         quasi_likelihood,
         rank_sum,
         simulate,
+        twas,
         validation,
         zero_inflation,
     )
