@@ -5,11 +5,32 @@ The weights are learned once, where genotypes and expression were both measured;
 for association with a trait, person by person (PrediXcan) or from the published results of a GWAS (S-PrediXcan).
 
 Read `summary_association` first: `s_predixcan`, the whole path in one function. What goes in: `genotypes` reads PLINK
-and VCF files, `snp_filters` says which SNPs can be trusted, `alleles` which letters mean the same; `models`,
-`covariance_files` and `gwas_files` read and write the files of the PrediXcan ecosystem. How weights are learned:
+and VCF files, `snp_filters` says which SNPs can be trusted, `alleles` which letters mean the same, and
+`dosages` takes numbers and names out of AnnData and tables; `models`,
+`covariance_files` and `gwas_files` read and write the files of the PrediXcan ecosystem, by way of `file_access`. How weights are learned:
 `coordinate_descent` and `elastic_net` hold the penalised regression, `cross_validation` chooses the penalty, `training`
 does it for all genes, and `eqtls` shows one SNP at a time, for comparison. From weights to hits: `prediction`,
 `individual_association` and `multiple_models` work on people, `harmonisation`, `detectors` and
-`summary_multiple_models` on summaries. What a hit means: `polygenicity`, `locus_posterior`, `colocalisation_tests` and
+`summary_multiple_models` on summaries. What a hit means: `polygenicity`, `causal_genes`, `colocalisation_tests` and
 `weight_permutation`.
 """
+
+from scomics_lite.twas.alleles import alignment, complement, is_palindromic, is_strand_flip
+from scomics_lite.twas.causal_genes import locus_posterior
+from scomics_lite.twas.colocalisation_tests import colocalisation
+from scomics_lite.twas.models import PredictionModel, read_model
+from scomics_lite.twas.snp_filters import filter_snps, genotype_counts, hardy_weinberg
+
+__all__ = [
+    "PredictionModel",
+    "alignment",
+    "colocalisation",
+    "complement",
+    "filter_snps",
+    "genotype_counts",
+    "hardy_weinberg",
+    "is_palindromic",
+    "is_strand_flip",
+    "locus_posterior",
+    "read_model",
+]
