@@ -7,10 +7,12 @@ for association with a trait, person by person (PrediXcan) or from the published
 Read `summary_association` first: `s_predixcan`, the whole path in one function. What goes in: `genotypes` reads PLINK
 and VCF files, `snp_filters` says which SNPs can be trusted, `alleles` which letters mean the same, and
 `dosages` takes numbers and names out of AnnData and tables; `models`,
-`covariance_files` and `gwas_files` read and write the files of the PrediXcan ecosystem, by way of `file_access`. How weights are learned:
+`covariance_files` and `gwas_files` read and write the files of the PrediXcan ecosystem, by way of `file_access`.
+How weights are learned:
 `coordinate_descent` and `elastic_net` hold the penalised regression, `cross_validation` chooses the penalty, `training`
 does it for all genes, and `eqtls` shows one SNP at a time, for comparison. From weights to hits: `prediction`,
-`individual_association` and `multiple_models` work on people, `harmonisation`, `detectors` and
+`individual_association` and `multiple_models` work on people, whose tables `people` matches by name and whose genes
+`column_regressions` takes a block at a time; `harmonisation`, `detectors` and
 `summary_multiple_models` on summaries. What a hit means: `polygenicity`, `causal_genes`, `colocalisation_tests` and
 `weight_permutation`.
 """
@@ -18,6 +20,8 @@ does it for all genes, and `eqtls` shows one SNP at a time, for comparison. From
 from scomics_lite.twas.alleles import alignment, complement, is_palindromic, is_strand_flip
 from scomics_lite.twas.causal_genes import locus_posterior
 from scomics_lite.twas.colocalisation_tests import colocalisation
+from scomics_lite.twas.eqtls import marginal_eqtls
+from scomics_lite.twas.individual_association import predixcan
 from scomics_lite.twas.models import PredictionModel, read_model
 from scomics_lite.twas.snp_filters import filter_snps, genotype_counts, hardy_weinberg
 
@@ -32,5 +36,7 @@ __all__ = [
     "is_palindromic",
     "is_strand_flip",
     "locus_posterior",
+    "marginal_eqtls",
+    "predixcan",
     "read_model",
 ]
