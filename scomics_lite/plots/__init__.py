@@ -1,5 +1,6 @@
 """Figures of the course: every plot takes and returns a matplotlib Axes, `show_figure` numbers and captions them."""
 
+from scomics_lite.plots.association import expected_zsquared, failures, locus_posterior, pipeline, zscores
 from scomics_lite.plots.calibration import (
     confusion,
     false_positives,
@@ -9,28 +10,37 @@ from scomics_lite.plots.calibration import (
 )
 from scomics_lite.plots.counts import ma, rle, size_factors, tmm_trims
 from scomics_lite.plots.figures import FIGURE_ID, show_figure, slider
+from scomics_lite.plots.genomes import ld, manhattan
 from scomics_lite.plots.inference import mixture_prior, prior_and_posterior, shrinkage
 from scomics_lite.plots.inflation import zero_inflated_pmf, zeros
 from scomics_lite.plots.likelihoods import likelihood_ridge, profile, trace
 from scomics_lite.plots.models import design_matrix, dispersions, mean_variance, voom_trend
 from scomics_lite.plots.results import gene_counts, mean_difference, pvalue_histogram, volcano
+from scomics_lite.plots.snp_weights import coefficient_path, weights
 from scomics_lite.plots.style import OKABE_ITO, use_style
 
 __all__ = [
     "FIGURE_ID",
     "OKABE_ITO",
+    "coefficient_path",
     "confusion",
     "design_matrix",
     "dispersions",
+    "expected_zsquared",
+    "failures",
     "false_positives",
     "fdr_calibration",
     "gene_counts",
+    "ld",
     "lfsr_calibration",
     "likelihood_ridge",
+    "locus_posterior",
     "ma",
+    "manhattan",
     "mean_difference",
     "mean_variance",
     "mixture_prior",
+    "pipeline",
     "prior_and_posterior",
     "profile",
     "pvalue_calibration",
@@ -45,6 +55,8 @@ __all__ = [
     "use_style",
     "volcano",
     "voom_trend",
+    "weights",
     "zero_inflated_pmf",
     "zeros",
+    "zscores",
 ]
