@@ -1,14 +1,19 @@
-"""Counts with known truth.
+"""Counts with known truth, and genotypes, expression and traits of people.
 
 All chapters. Read `bulk` first: samples of many cells, with effects, dispersions and library sizes as asked. `cells`
 are single cells of donors, with structural zeros (chapter 5), and in `bursting` the zeros are those of genes that are
 switched on and off. `parameters` holds typical depths, abundances and dispersions, or takes them from a real data set;
 `drawing` and `populations` hold what the simulations share.
+
+Of chapter 6: `genomes` draws people's genotypes by `copying` haplotypes from each other, `genes_and_loci` places genes
+among the SNPs, and `traits` adds what DNA does to expression and to a trait, and the published results of a GWAS.
 """
 
 from scomics_lite.simulate.bulk import bulk_counts
 from scomics_lite.simulate.bursting import bursting_counts
 from scomics_lite.simulate.cells import cell_counts
+from scomics_lite.simulate.genes_and_loci import genes
+from scomics_lite.simulate.genomes import genotypes
 from scomics_lite.simulate.parameters import (
     CountParameters,
     estimate_parameters,
@@ -23,6 +28,8 @@ __all__ = [
     "bursting_counts",
     "cell_counts",
     "estimate_parameters",
+    "genes",
+    "genotypes",
     "typical_bulk",
     "typical_reads",
     "typical_umis",

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from scomics_lite.validation import InputError, did_you_mean
+from scomics_lite.validation import InputError, did_you_mean, is_anndata
 
 LARGEST = 1_000_000_000  # reads of one sample, expected: what no sequencer gives today
 LARGEST_RATE = 2.0**62  # with room for chance below the largest count of 64 bits
@@ -201,6 +201,15 @@ def check_fractions(**fractions):
     for name, fraction in fractions.items():
         if not 0 <= fraction <= 1:
             raise InputError(f"{name} is a fraction and must lie in [0, 1]; got {fraction}")
+
+
+def check_snps(dosages, columns=("chromosome", "position")):
+    """Refuse dosages that do not say where their SNPs lie."""
+    missing = [column for column in columns if not is_anndata(dosages) or column not in dosages.var]
+    if missing:
+        raise InputError(
+            f"dosages need var[{missing[0]!r}]: give an AnnData, people × SNPs, as from simulate.genotypes"
+        )
 
 
 def seed_of(rng):
