@@ -20,16 +20,20 @@ does it for all genes, and `eqtls` shows one SNP at a time, for comparison. From
 from scomics_lite.twas.alleles import alignment, complement, is_palindromic, is_strand_flip
 from scomics_lite.twas.causal_genes import locus_posterior
 from scomics_lite.twas.colocalisation_tests import colocalisation
+from scomics_lite.twas.covariance_files import Covariances, covariances, read_covariance
 from scomics_lite.twas.eqtls import marginal_eqtls
 from scomics_lite.twas.individual_association import predixcan
 from scomics_lite.twas.models import PredictionModel, read_model
+from scomics_lite.twas.multiple_models import multixcan
 from scomics_lite.twas.snp_filters import filter_snps, genotype_counts, hardy_weinberg
 
 __all__ = [
+    "Covariances",
     "PredictionModel",
     "alignment",
     "colocalisation",
     "complement",
+    "covariances",
     "filter_snps",
     "genotype_counts",
     "hardy_weinberg",
@@ -37,6 +41,8 @@ __all__ = [
     "is_strand_flip",
     "locus_posterior",
     "marginal_eqtls",
+    "multixcan",
     "predixcan",
+    "read_covariance",
     "read_model",
 ]

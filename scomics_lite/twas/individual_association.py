@@ -44,7 +44,8 @@ def predixcan(expression, phenotype, covariates=None, family="linear", *, adjust
     -------
     DataFrame
         A row for each gene, by p-value: ``gene, effect, se, zscore, pvalue, n_samples, status``. Status is "ok", or
-        why a gene has no numbers: "constant" (beside the covariates), "separated", "not converged", "too few people".
+        why a gene has no numbers: "constant" (beside the covariates), "separated", "not converged", "too few people",
+        "no prediction" (missing for all).
 
     Raises
     ------
@@ -73,7 +74,8 @@ def predixcan(expression, phenotype, covariates=None, family="linear", *, adjust
     effect, se, pvalue, n, status = (np.concatenate(parts) for parts in zip(*(part for _, part in blocks), strict=True))
     table = {"gene": genes, "effect": effect, "se": se, "zscore": effect / se, "pvalue": pvalue}
     table = pd.DataFrame(table | {"n_samples": n, "status": status})
-    return table.sort_values("pvalue", kind="stable", ignore_index=True)
+    order = np.lexsort([-np.abs(table["zscore"]), table["pvalue"]])  # a p-value may be too small to be told from 0
+    return table.iloc[order].reset_index(drop=True)
 
 
 def _check_choices(family, adjust):
@@ -100,12 +102,16 @@ def _cases(y, adjust):
 
 def _linear(block, y, basis):
     beta, se, df, n = linear(block, y, basis)
-    status = np.where(df < 1, "too few people", np.where(np.isnan(beta), "constant", "ok"))
+    status = np.where(np.isnan(beta), "constant", "ok")
     with np.errstate(divide="ignore", invalid="ignore"):
-        return beta, se, 2 * stats.t.sf(np.abs(beta / se), np.maximum(df, 1)), n, status
+        return beta, se, 2 * stats.t.sf(np.abs(beta / se), np.maximum(df, 1)), n, _few(status, n, basis)
 
 
 def _logistic(block, y, basis):
     beta, se, n, status = logistic(block, y, basis)
-    status = np.where(n < basis.shape[1] + 2, "too few people", status)
-    return beta, se, 2 * stats.norm.sf(np.abs(beta / se)), n, status
+    return beta, se, 2 * stats.norm.sf(np.abs(beta / se)), n, _few(status, n, basis)
+
+
+def _few(status, n, basis):
+    """Say of which genes too little is known for any test: a prediction is missing where none of its SNPs was found."""
+    return np.select([n == 0, n < basis.shape[1] + 2], ["no prediction", "too few people"], status)

@@ -85,6 +85,7 @@ TAUGHT = (
     "twas.dosages",
     "twas.eqtls",
     "twas.individual_association",
+    "twas.multiple_models",
     "twas.people",
     "twas.snp_filters",
     "validation.arguments",

@@ -116,12 +116,13 @@ def test_both_forms_of_adjustment_keep_their_error_rate_under_the_null():
 
 def test_a_gene_without_numbers_says_why(study):
     expression, phenotype, covariates = study
-    expression = expression.assign(flat=2.0, same=covariates["c1"] * 3 - 1, rare=np.nan)
-    expression.iloc[:3, -1] = [1.0, 2.0, 3.0]
+    expression = expression.assign(flat=2.0, same=covariates["c1"] * 3 - 1, rare=np.nan, unknown=np.nan)
+    expression.loc[PEOPLE[:3], "rare"] = [1.0, 2.0, 3.0]
     table = predixcan(expression, phenotype, covariates).set_index("gene")
-    assert table["status"].drop(["flat", "same", "rare"]).eq("ok").all()
-    assert table["status"][["flat", "same", "rare"]].tolist() == ["constant", "constant", "too few people"]
-    assert table.loc[["flat", "same", "rare"], ["effect", "se", "zscore", "pvalue"]].isna().all(axis=None)
+    odd = ["flat", "same", "rare", "unknown"]
+    assert table["status"].drop(odd).eq("ok").all()
+    assert table["status"][odd].tolist() == ["constant", "constant", "too few people", "no prediction"]
+    assert table.loc[odd, ["effect", "se", "zscore", "pvalue"]].isna().all(axis=None)
     assert table["n_samples"]["rare"] == 3
 
 
