@@ -123,7 +123,7 @@ class PredictionModel:
             For a gene without weights.
         """
         if gene not in self.genes:
-            raise InputError(f"the model has no weights of gene {gene!r}; {_nearest(gene, self.genes)}")
+            raise InputError(f"the model has no weights of gene {gene!r}; {nearest_gene(gene, self.genes)}")
         i = self.genes.get_loc(gene)
         return self.weights.iloc[self.starts[i] : self.starts[i + 1]].reset_index(drop=True)
 
@@ -148,7 +148,7 @@ class PredictionModel:
         if len(lost):
             raise InputError(
                 f"the model has no {len(lost):,} of {len(genes):,} genes, the first is {lost[0]!r}; "
-                f"{_nearest(lost[0], self.genes)}"
+                f"{nearest_gene(lost[0], self.genes)}"
             )
         parts = (table[table["gene"].isin(genes)] for table in (self.weights, self.extra))
         return PredictionModel(*parts, others=self.others)
@@ -304,8 +304,24 @@ def _shown(value):
     return "missing" if value is None or value != value else repr(value)
 
 
-def _nearest(gene, genes):
-    """Say which genes come close: the same one under another version, or names written alike."""
+def nearest_gene(gene, genes):
+    """Say which genes come close to one that was not found: the end of an error message.
+
+    Parameters
+    ----------
+    gene : str
+    genes : sequence of str
+        Those that are there.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> nearest_gene("ENSG00000012048.23", ["ENSG00000012048.21", "ENSG00000141510.16"])
+    "it has 'ENSG00000012048.21', another version of it"
+    """
     stem = str(gene).split(".")[0]
     same = [other for other in genes if str(other).split(".")[0] == stem]
     if same:
