@@ -25,6 +25,7 @@ from scomics_lite.twas.eqtls import marginal_eqtls
 from scomics_lite.twas.individual_association import predixcan
 from scomics_lite.twas.models import PredictionModel, read_model
 from scomics_lite.twas.multiple_models import multixcan
+from scomics_lite.twas.prediction import predict_expression
 from scomics_lite.twas.snp_filters import filter_snps, genotype_counts, hardy_weinberg
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "locus_posterior",
     "marginal_eqtls",
     "multixcan",
+    "predict_expression",
     "predixcan",
     "read_covariance",
     "read_model",

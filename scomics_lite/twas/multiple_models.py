@@ -56,7 +56,8 @@ def multixcan(expressions, phenotype, covariates=None, condition_number=30, *, d
         MulTiXcan's columns, by p-value: ``gene``, ``pvalue`` (of the F test), ``n_models`` (whose prediction of the
         gene varies), ``n_samples``, the smallest and largest p-value of single components and which they are
         (``p_i_best, m_i_best, p_i_worst, m_i_worst``; of a gene with one model, that model), ``status`` ("ok",
-        "constant", "too few people", "no prediction"), ``n_used`` (components kept), ``max_eigen, min_eigen, min_eigen_kept``.
+        "constant", "too few people", "no prediction"), ``n_used`` (components kept), and the eigenvalues
+        ``max_eigen, min_eigen, min_eigen_kept``.
     coefficients : DataFrame
         Only with ``details=True``: ``gene, variable`` (model), ``param``: effect of a standard deviation of the model's
         prediction, V δ.
