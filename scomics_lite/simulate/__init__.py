@@ -6,7 +6,7 @@ switched on and off. `parameters` holds typical depths, abundances and dispersio
 `drawing` and `populations` hold what the simulations share.
 
 Of chapter 6: `genomes` draws people's genotypes by `copying` haplotypes from each other, `genes_and_loci` places genes
-among the SNPs, and `traits` adds what DNA does to expression and to a trait, and the published results of a GWAS.
+among the SNPs, `traits` adds what DNA does to expression and to a trait, and `gwas_results` what a GWAS would publish.
 """
 
 from scomics_lite.simulate.bulk import bulk_counts
@@ -14,6 +14,7 @@ from scomics_lite.simulate.bursting import bursting_counts
 from scomics_lite.simulate.cells import cell_counts
 from scomics_lite.simulate.genes_and_loci import genes
 from scomics_lite.simulate.genomes import genotypes
+from scomics_lite.simulate.gwas_results import gwas_summary
 from scomics_lite.simulate.parameters import (
     CountParameters,
     estimate_parameters,
@@ -21,15 +22,20 @@ from scomics_lite.simulate.parameters import (
     typical_reads,
     typical_umis,
 )
+from scomics_lite.simulate.traits import Trait, expression, trait
 
 __all__ = [
     "CountParameters",
+    "Trait",
     "bulk_counts",
     "bursting_counts",
     "cell_counts",
     "estimate_parameters",
+    "expression",
     "genes",
     "genotypes",
+    "gwas_summary",
+    "trait",
     "typical_bulk",
     "typical_reads",
     "typical_umis",

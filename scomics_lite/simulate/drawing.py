@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from scomics_lite.validation import InputError, did_you_mean, is_anndata
+from scomics_lite.validation import InputError, did_you_mean, is_anndata, quoted
 
 LARGEST = 1_000_000_000  # reads of one sample, expected: what no sequencer gives today
 LARGEST_RATE = 2.0**62  # with room for chance below the largest count of 64 bits
@@ -209,6 +209,17 @@ def check_snps(dosages, columns=("chromosome", "position")):
     if missing:
         raise InputError(
             f"dosages need var[{missing[0]!r}]: give an AnnData, people × SNPs, as from simulate.genotypes"
+        )
+
+
+def check_genotyped(dosages):
+    """Refuse missing dosages, by person and SNP."""
+    matrix = dosages.X
+    if matrix.dtype.kind == "f" and np.isnan(matrix).any():
+        person, snp = np.argwhere(np.isnan(matrix))[0]
+        raise InputError(
+            f"person {quoted(dosages.obs_names[person])} has no genotype of SNP {quoted(dosages.var_names[snp])}: keep "
+            "the SNPs without missing values, dosages[:, ~np.isnan(dosages.X).any(axis=0)]"
         )
 
 
