@@ -16,6 +16,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
 
+from scomics_lite.twas.harmonisation import USED, harmonise
+from scomics_lite.twas.models import PredictionModel
+from scomics_lite.twas.prediction import predict_expression
 from scomics_lite.validation import InputError, check_order, is_number, quoted
 
 NONE = "none of these"  # the row of the empty configuration
@@ -85,6 +88,57 @@ def locus_posterior(zscores, correlation, *, prior=1e-3, prior_variance=40.0, ma
     before = table["pip"].cumsum().shift(fill_value=0.0)
     table["in_credible_set"] = before < level * table["pip"].sum()
     return table
+
+
+def expression_correlation(dosages, model, genes=None, *, gwas=None):
+    """Compute the correlations of the predicted expressions of genes of a locus, in a panel of people.
+
+    PredictDB's files of covariances hold pairs of SNPs of the same gene only; between genes a panel is needed.
+
+    Parameters
+    ----------
+    dosages : AnnData or DataFrame, people x SNPs
+        The panel, of the ancestry of the GWAS.
+    model : PredictionModel
+    genes : sequence of str, optional
+        The genes of the locus, in the order wanted; all of the model when not given.
+    gwas : DataFrame, optional
+        As `read_gwas` gives it. Then only SNPs count that `s_predixcan` could use.
+
+    Returns
+    -------
+    DataFrame, shape (k, k)
+
+    Raises
+    ------
+    InputError
+        When the predicted expression of a gene does not vary in the panel, or the model has no such gene.
+
+    Examples
+    --------
+    >>> from scomics_lite.twas.models import PredictionModel
+    >>> weights = pd.DataFrame({"rsid": ["rs1", "rs1", "rs2"], "gene": ["A", "B", "B"], "weight": [0.5, 0.3, 0.4]})
+    >>> model = PredictionModel(weights.assign(ref_allele="A", eff_allele="G"))
+    >>> dosages = pd.DataFrame({"rs1": [0, 1, 2, 0, 1, 2], "rs2": [0, 0, 0, 1, 1, 1]})
+    >>> expression_correlation(dosages, model).round(3)
+           A      B
+    A  1.000  0.775
+    B  0.775  1.000
+    """
+    chosen = model if genes is None else model.select(genes)
+    genes = pd.Index(chosen.genes if genes is None else genes).rename(None)
+    if gwas is not None:
+        used = (harmonise(chosen.weights, gwas)[0]["reason"] == USED).to_numpy()
+        chosen = PredictionModel(chosen.weights[used], chosen.extra)
+    predicted = predict_expression(dosages, chosen).reindex(columns=genes).to_numpy()
+    constant = ~(predicted.std(axis=0) > 0)
+    if constant.any():
+        gene = genes[constant][0]
+        raise InputError(
+            f"the predicted expression of gene {quoted(gene)} does not vary in the panel, or none of its SNPs is used; "
+            f"leave it out: genes=[gene for gene in genes if gene != {gene!r}]"
+        )
+    return pd.DataFrame(np.corrcoef(predicted.T), index=genes, columns=genes)
 
 
 def log_bayes_factors(z, v, configurations, variance):
