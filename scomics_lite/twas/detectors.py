@@ -194,7 +194,7 @@ def sign_conflicts(zscores, correlations):
     """
     against = -correlations * zscores[:, :, None] * zscores[:, None, :]
     against[~(np.abs(correlations) > STRONG)] = 0
-    flat = against.reshape(len(against), -1)
+    flat = np.triu(against).reshape(len(against), -1)  # each pair once
     worst = flat.argmax(axis=1)
     return np.where(np.take_along_axis(flat, worst[:, None], axis=1)[:, 0] > CONTRADICTION, worst, -1)
 

@@ -37,6 +37,7 @@ from scomics_lite.validation import InputError, warn
 
 CANCELLED = 1e-12  # of (Σ |w_l| σ_l)²: a variance below this is what rounding leaves of zero
 NEARLY_CANCELLED = 1e-4  # below this the errors of a panel of thousands decide on σ_g
+CANCEL = "weights of SNPs in strong LD cancel: z rests on little"
 EXTRA = {
     "genename": "gene_name",
     "pred.perf.R2": "pred_perf_r2",
@@ -308,8 +309,9 @@ def _table(found, snps, panel, model):
 def _statuses(found, snps, panel, model, table):
     """Say of each gene what is wrong with it, or "ok"."""
     status = pd.Series("ok", index=table.index)
-    status[found.index[found["left"] < NEARLY_CANCELLED]] = "weights of SNPs in strong LD cancel: z rests on little"
-    conflict = found["conflict"][found["conflict"] != ""]
+    tested = found["left"] > CANCELLED
+    status[found.index[tested & (found["left"] < NEARLY_CANCELLED)]] = CANCEL
+    conflict = found.loc[tested & (found["conflict"] != ""), "conflict"]
     status[conflict.index] = "z-scores of " + conflict + " have the wrong signs for their LD"
     if len(conflict):
         warn(
@@ -317,7 +319,7 @@ def _statuses(found, snps, panel, model, table):
             f"{conflict.iloc[0]} in {model.genes[conflict.index[0]]}. Are alleles mixed up in the GWAS, or the "
             "covariances from people unlike those of the GWAS? The column `status` names a pair for each gene"
         )
-    for gene in found.index[~(found["left"] > CANCELLED)]:
+    for gene in found.index[~tested]:
         weights = model.weights["weight"].iloc[model.starts[gene] : model.starts[gene + 1]]
         status[gene] = _why_not(found.loc[gene], weights, panel.covariance.problems.get(model.genes[gene]))
     reasons = np.split(snps["reason"].to_numpy(), model.starts[1:])
