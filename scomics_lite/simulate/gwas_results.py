@@ -8,7 +8,7 @@ from scomics_lite.simulate import drawing
 from scomics_lite.validation import InputError, is_number, quoted
 
 SNP_COLUMNS = ("chromosome", "position", "eff_allele", "ref_allele")
-AT_A_TIME = 1_000  # SNPs
+AT_A_TIME = 200  # SNPs
 STRANDS = str.maketrans("ACGTacgt", "TGCAtgca")
 
 
