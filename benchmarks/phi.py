@@ -1,8 +1,8 @@
 """Does phi say how much a polygenic trait inflates z²? ``python benchmarks/phi.py``.
 
-The 574 x 1,001 genotypes of susie_n3 (simulated ones where the real set is not there) are taken as a whole population:
-people and panels are drawn from them with replacement, so that its LD is known. Ten genes, each with 8 SNPs in a window
-of 60. Effects of standardised SNPs are normal with variance h² / M. Three tables; ``--tables`` chooses.
+The 574 x 1,001 genotypes of susie_n3 are taken as a whole population: people and panels are drawn from them with
+replacement, so that its LD is known. Ten genes, each with 8 SNPs in a window of 60. Effects of standardised SNPs are
+normal with variance h² / M. Three tables; ``--tables`` chooses.
 
 "expected": for every gene, phi of the population, the expectation 1 + N h² phi, and the mean z² of 10,000 simulated
 traits with its standard error. "people": N people are drawn, with a phenotype each, and z = sqrt(N) r, for traits with
@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from scomics_lite import datasets, simulate
+from scomics_lite import datasets
 from scomics_lite.twas import PredictionModel, correct_zscores, phi
 
 GENES, SNPS, WINDOW = 10, 8, 60
@@ -42,10 +42,7 @@ BATCH = 1_000  # traits at a time
 
 def population():
     """Give dosages, people x SNPs, from 0 up."""
-    try:
-        centred = datasets.load("susie_n3").X
-    except FileNotFoundError:
-        centred = simulate.genotypes(574, 1_001, rng=0).X.astype(float)
+    centred = datasets.load("susie_n3").X
     return centred - centred.min(axis=0)
 
 

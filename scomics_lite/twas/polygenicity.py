@@ -60,7 +60,8 @@ def phi(dosages, model):
 
     The standard error from a panel of n people is sqrt(2 / M_e) / n for a gene of small phi, where 1 / M_e is the mean
     of r² over all pairs of SNPs and M_e so to speak the number of independent ones. For n = 500 and M_e = 60,000 it is
-    1e-5: times N h² = 100,000, that is 1. Use thousands of people for a genome.
+    1e-5: times N h² = 100,000, that is 1. Use thousands of people for a genome. With a hundred, phi also comes out
+    some percent too low where rare SNPs lie in LD, because their chance correlations are smaller than others'.
 
     References
     ----------
@@ -190,6 +191,10 @@ def _phi_of(phi, genes, count):
     """Give phi of the genes wanted, in their order."""
     named = _names(phi)
     if named is not None and genes is not None:
+        if not named.is_unique:
+            raise InputError(
+                f"phi names gene {quoted(named[named.duplicated()][0])} twice; keep one value of each gene"
+            )
         lacking = genes.difference(named, sort=False)
         if len(lacking):
             raise InputError(

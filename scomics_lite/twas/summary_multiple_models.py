@@ -106,11 +106,11 @@ def s_multixcan(results, models, covariances, *, gwas=None, palindromic="keep", 
     weights["rsid"] = _names_in(covariances, weights)
     places = weights.groupby("gene", sort=False).indices
     rows, other_snps = [], []
-    for gene, z in zip(zscores.index, zscores.to_numpy(), strict=True):
+    for gene, z, n_used in zip(zscores.index, zscores.to_numpy(), counts.to_numpy(), strict=True):
         own = weights.take(places.get(gene, []))
         w, sigma = _weights_and_covariance(gene, own, covariances, len(results))
         rows.append({"gene": gene, **_row(z, zscores.columns, np.nan_to_num(w), sigma, condition_number)})
-        differs = np.isfinite(z) & (counts.loc[gene] != np.sum(~np.isnan(w), axis=0)) & counts.loc[gene].notna()
+        differs = np.isfinite(z) & np.isfinite(n_used) & (n_used != np.sum(~np.isnan(w), axis=0))
         other_snps.extend((gene, tissue) for tissue in zscores.columns[differs])
     _warn_of_other_snps(other_snps, given=gwas is not None)
     table = pd.DataFrame(rows).reindex(columns=COLUMNS).astype({"n_indep": "Int64"})
