@@ -114,6 +114,17 @@ def check_covariance(table, weights, covariances):
     ------
     InputError
         If no gene, or no SNP, of the model is there.
+
+    Examples
+    --------
+    >>> from scomics_lite.twas.covariance_files import Covariances
+    >>> weights = pd.DataFrame({"rsid": ["rs1"], "gene": "ENSG01.2"})
+    >>> table = pd.DataFrame({"reason": [NOT_IN_COVARIANCE]})
+    >>> known = Covariances.from_matrices({"ENSG01.7": pd.DataFrame(0.4, ["rs1"], ["rs1"])})
+    >>> check_covariance(table, weights, known)
+    Traceback (most recent call last):
+    scomics_lite.validation.InputError: the covariances have none of the model's 1 genes. The model calls them \
+ENSG01.2; the covariances ENSG01.7. They differ by the version after the dot
     """
     genes = pd.Index(weights["gene"].unique())
     if not genes.isin(covariances.genes).any():

@@ -50,6 +50,19 @@ class Panel:
         The diagonal; NaN where it is not known.
     sizes : ndarray of int, shape (g,)
         How many SNPs of each gene have a variance, those that the model does not use included.
+
+    Examples
+    --------
+    >>> from scomics_lite.twas.covariance_files import Covariances
+    >>> from scomics_lite.twas.models import PredictionModel
+    >>> weights = pd.DataFrame({"rsid": ["rs1", "rs2", "rs1"], "gene": ["g1", "g1", "g2"], "weight": 0.1})
+    >>> model = PredictionModel(weights.assign(ref_allele="A", eff_allele="G"))
+    >>> matrix = pd.DataFrame([[0.3, 0.1], [0.1, 0.4]], ["rs2", "rs1"], ["rs2", "rs1"])
+    >>> panel = Panel(model, Covariances.from_matrices({"g1": matrix}))
+    >>> panel.variances, panel.has_gene
+    (array([0.4, 0.3, nan]), array([ True, False]))
+    >>> panel.pairs([0])
+    (array([1, 1, 0]), array([1, 0, 0]), array([0.3, 0.1, 0.4]))
     """
 
     def __init__(self, model, covariance):
@@ -104,6 +117,19 @@ def stacks(panel, used, columns):
     ------
     Stack
         All genes with one usable SNP, then those with two, and so on. Genes without any are in no stack.
+
+    Examples
+    --------
+    >>> from scomics_lite.twas.covariance_files import Covariances
+    >>> from scomics_lite.twas.models import PredictionModel
+    >>> weights = pd.DataFrame({"rsid": ["rs1", "rs2", "rs1"], "gene": ["g1", "g1", "g2"], "weight": [0.1, 0.2, 0.3]})
+    >>> model = PredictionModel(weights.assign(ref_allele="A", eff_allele="G"))
+    >>> matrix = pd.DataFrame([[0.3, 0.1], [0.1, 0.4]], ["rs1", "rs2"], ["rs1", "rs2"])
+    >>> panel = Panel(model, Covariances.from_matrices({"g1": matrix, "g2": matrix}))
+    >>> for stack in stacks(panel, np.ones(3, dtype=bool), [weights["weight"].to_numpy()]):
+    ...     print(stack.genes, stack.columns[0], stack.covariances.tolist())
+    [1] [[0.3]] [[[0.3]]]
+    [0] [[0.1 0.2]] [[[0.3, 0.1], [0.1, 0.4]]]
     """
     sizes = np.bincount(panel.genes[used], minlength=len(panel.sizes))
     begin = np.cumsum(sizes) - sizes

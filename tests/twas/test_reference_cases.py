@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from scomics_lite.twas.covariance_files import Covariances, read_covariance
 from scomics_lite.twas.gwas_files import read_gwas
@@ -68,7 +69,6 @@ AGREE = {  # case: what is said about it, where something is
 }
 # MetaXcan stops, or gives an empty table, or loses SNPs; the right answer is that of case 01.
 RIGHT_HERE = {
-    "09_strand_flip": None,
     "20_cov_dup_row": None,
     "21_cov_noncontiguous": None,
     "32_varid_cov_rsid": None,
@@ -77,6 +77,7 @@ RIGHT_HERE = {
     "48_csv_default_sep": None,
 }
 OWN_TEST = {  # below, or of people and not of summaries
+    "09_strand_flip",
     "13_zero_overlap",
     "16_cov_missing_gene",
     "31_varid_nokeep",
@@ -179,10 +180,19 @@ def test_where_metaxcan_stops_or_loses_snps_the_numbers_are_those_of_the_plain_c
     assert_same_numbers(table, metaxcan("01_beta_se"), rel=1e-6)
 
 
-def test_strand_flips_are_counted():
-    table, _ = ours("09_strand_flip")
+def test_snps_on_the_other_strand_are_aligned_and_palindromic_ones_told_apart_from_them():
+    # MetaXcan loses all SNPs of the other strand, but for palindromic ones, whose signs it turns. So do we with those,
+    # unless they are dropped: letters alone do not tell.
+    table, said = ours("09_strand_flip")
+    assert not said
     assert table["n_strand"].sum() == 239
     assert metaxcan("09_strand_flip")["n_snps_used"].sum() == table["n_snps_used"].sum() - 239
+    certain = table["gene"][table["n_palindromic"] == 0]
+    plain = metaxcan("01_beta_se")
+    assert len(certain) == 17
+    assert_same_numbers(table[table["gene"].isin(certain)], plain[plain["gene"].isin(certain)], rel=1e-6)
+    dropped = ours("09_strand_flip", palindromic="drop")[0].drop(columns="n_strand")
+    pd.testing.assert_frame_equal(dropped, ours("01_beta_se", palindromic="drop")[0].drop(columns="n_strand"))
 
 
 def test_genes_without_covariances_are_rows_and_the_others_are_right():
@@ -199,9 +209,12 @@ def test_names_that_do_not_meet_stop_with_both_sides():
     # MetaXcan: an empty table.
     with pytest.raises(InputError, match=r"none of the model's 493 SNPs .* rs1000, rs1003 .* its own rs91000, rs91001"):
         ours("13_zero_overlap")
-    # The file has chromosome and position, too. Read as it is, without naming columns, they find all.
+    # The file has chromosome and position, too, and they find all.
+    columns = {"snp": "rsid", "effect_allele": "A1", "non_effect_allele": "A2", "beta": "BETA", "se": "SE"}
+    places = {"chromosome": "chr", "position": "pos"}
+    gwas = read_gwas(folder("13_zero_overlap") / "gwas.txt.gz", columns=columns | places)
     with pytest.warns(UserWarning, match="chromosome and position do for 100%"):
-        table = s_predixcan(folder("13_zero_overlap") / "gwas.txt.gz", *files("13_zero_overlap"), progress=False)
+        table = s_predixcan(gwas, *files("13_zero_overlap"), progress=False)
     assert_same_numbers(table, metaxcan("01_beta_se"), rel=1e-6)
 
 
@@ -209,11 +222,8 @@ def test_variant_ids_that_are_not_kept_stop_with_the_way_out():
     # MetaXcan: an empty table.
     with pytest.raises(InputError, match="keep_non_rsid=True"):
         ours("31_varid_nokeep")
-    gwas = read_gwas(
-        folder("31_varid_nokeep") / "gwas.txt.gz",
-        columns={"snp": "varID", "effect_allele": "A1", "non_effect_allele": "A2", "beta": "BETA", "se": "SE"},
-        keep_non_rsid=True,
-    )
+    columns = {"snp": "varID", "effect_allele": "A1", "non_effect_allele": "A2", "beta": "BETA", "se": "SE"}
+    gwas = read_gwas(folder("31_varid_nokeep") / "gwas.txt.gz", columns=columns, keep_non_rsid=True)
     table = s_predixcan(gwas, *files("31_varid_nokeep"), progress=False)
     assert table.attrs["snp_key"] == "varID"
     assert_same_numbers(table, metaxcan("01_beta_se"), rel=1e-6)
@@ -271,13 +281,11 @@ def test_a_snp_of_two_genes_with_opposite_coding_is_right_for_both():
 
 def test_the_ledger_has_what_metaxcan_s_additional_output_says():
     case = "38_additional_output"
-    (table, ledger), _ = ours_with_ledger(case)
-    used = ledger[ledger["used"]].groupby("gene")
-    expected = metaxcan(case).set_index("gene").loc[table["gene"]]
-    assert used["weight"].agg(lambda w: w.abs().max())[table["gene"]].to_numpy() == pytest.approx(
-        expected["largest_weight"].to_numpy(), rel=1e-12
-    )
-
-
-def ours_with_ledger(case):
-    return s_predixcan(gwas_of(case), *files(case), ledger=True, progress=False), ""
+    table, ledger = s_predixcan(gwas_of(case), *files(case), ledger=True, progress=False)
+    used = ledger[ledger["used"]].assign(weight=ledger["weight"].abs(), z=ledger["gwas_zscore"].abs())
+    largest = used.groupby("gene")[["weight", "z"]].max()
+    expected = metaxcan(case).set_index("gene").loc[largest.index]
+    assert largest["weight"].to_numpy() == pytest.approx(expected["largest_weight"].to_numpy(), rel=1e-12)
+    smallest = 2 * stats.norm.sf(largest["z"])
+    assert np.log(smallest) == pytest.approx(np.log(expected["best_gwas_p"].to_numpy()), rel=1e-6)
+    assert table["gene"].tolist() == metaxcan(case)["gene"].tolist()
