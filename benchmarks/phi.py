@@ -115,7 +115,7 @@ def expected(rng, dosages, model, snps):
         simulated = zscores_of_people if name.startswith("people") else zscores_of_summary
         z2 = simulated(rng, dosages, expression, n, h2, TRAITS) ** 2
         columns.append((1 + n * h2 * phis, z2.mean(axis=0), z2.std(axis=0) / np.sqrt(len(z2))))
-    heading("gene", "phi", *(f"{name}: 1 + N h² phi | mean z²" for name in REGIMES))
+    heading("gene", "phi", *(f"{name}: {what}" for name in REGIMES for what in ("1 + N h² phi", "mean z²")))
     for g in range(GENES):
         cells = (f"{formula[g]:.2f} | {mean[g]:.2f} ± {error[g]:.2f}" for formula, mean, error in columns)
         print(f"| {g + 1} | {phis[g]:.4f} | {' | '.join(cells)} |")
