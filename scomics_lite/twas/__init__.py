@@ -7,8 +7,8 @@ for association with a trait, person by person (PrediXcan) or from the published
 Read `summary_association` first: `s_predixcan`, the whole path in one function. What goes in: `plink_files` and
 `vcf_files` read genotypes (`genotypes` holds what they share, `vcf_checks` what is looked at first), `snp_filters` says
 which SNPs can be trusted, `alleles` which letters mean the same, and `dosages` takes numbers and names out of AnnData and tables; `models`,
-`covariance_files` and `gwas_files` read and write the files of the PrediXcan ecosystem; `file_access` opens them,
-`gwas_lines` and `gwas_columns` know what stands in a GWAS.
+`covariance_files` and `gwas_files` read and write the files of the PrediXcan ecosystem; `gwas_lines` and `gwas_columns`
+know what stands in a GWAS, `file_access` opens files, `text_tables` and `text_fields` take text apart.
 How weights are learned:
 `coordinate_descent` holds the penalised regression, `penalty_paths` its way from large to small penalties, and
 `elastic_net` what users see of it; `cross_validation` leaves people out by `folds`, `fitted_weights` chooses the

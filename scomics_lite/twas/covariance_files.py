@@ -5,7 +5,6 @@ dosages, the diagonal included, one triangle of the symmetric matrix. In memory 
 list grouped by gene, and a gene's matrix is put together when somebody asks for it.
 """
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,12 +15,12 @@ from numba import njit
 
 from scomics_lite.twas.alleles import alignment
 from scomics_lite.twas.dosages import read_dosages
-from scomics_lite.twas.file_access import WHITESPACE, TextTable, new_file
+from scomics_lite.twas.file_access import new_file
 from scomics_lite.twas.models import PredictionModel, nearest_gene
+from scomics_lite.twas.text_tables import TextTable
 from scomics_lite.validation import InputError, quoted, warn
 
 HEADER = ("GENE", "RSID1", "RSID2", "VALUE")
-MISSING = ("NA", "nan", "NaN", "NAN", ".", "")
 SAME = 1e-9  # relative: two values of one pair that differ by less were rounded differently
 CONFLICT = "the covariance file has two different values for SNPs {} and {}"
 
@@ -237,16 +236,14 @@ def read_covariance(path):
     table = TextTable(path)
     _check_header(table)
     genes, snps, parts = {}, {}, []
-    for block in table.blocks():
-        rows = _read_block(table, block)
-        first, second = (_codes_of(rows[name], snps) for name in HEADER[1:3])
-        parts.append((_codes_of(rows["GENE"], genes), first, second, rows["VALUE"].to_numpy()))
+    for block in table.blocks(table.columns):
+        values = _values(table, block)
+        parts.append([block.codes(0, genes), block.codes(1, snps), block.codes(2, snps), values])
     if not parts:
         raise InputError(f"{path} has a header and no lines below it")
     columns = []
     for _ in range(4):
-        columns.append(np.concatenate([part[0] for part in parts]))
-        parts = [part[1:] for part in parts]  # what is joined is let go
+        columns.append(np.concatenate([part.pop(0) for part in parts]))  # what is joined is let go
     found = _grouped(pd.Index(list(genes)), pd.Index(list(snps)), *columns)
     if found.problems:
         gene, reason = next(iter(found.problems.items()))
@@ -309,44 +306,22 @@ def _check_header(table):
         return
     found = " ".join(table.columns)
     raise InputError(
-        f"{table.path}, line {table.skipped + 1}: {found[:200]!r} stands where the header should be, "
+        f"{table.path}, line {table.header_line}: {found[:200]!r} stands where the header should be, "
         f"{' '.join(HEADER)!r}: is it a covariance file?"
     )
 
 
-def _read_block(table, block):
-    """Turn a block of lines into columns: names as categories, values as numbers."""
+def _values(table, block):
+    """Give the covariances of a block of lines, or say which line cannot be read."""
     if block.broken:
         line, text, n = block.broken[0]
         raise InputError(
-            f"{table.path}, line {line}: {text!r} has {n} fields, where GENE, RSID1, RSID2 and VALUE should be"
+            f"{table.path}, line {line}: {text!r} has {n} field(s), where GENE, RSID1, RSID2 and VALUE should be"
         )
-    try:
-        return _parse(table, block, float)
-    except ValueError:
-        texts = _parse(table, block, str)["VALUE"]
-    numbers = pd.to_numeric(texts, errors="coerce")
-    bad = np.flatnonzero(numbers.isna() & texts.notna())[0]
-    raise InputError(f"{table.path}, line {block.lines[bad]}: VALUE is {texts.iloc[bad]!r}, where a number should be")
-
-
-def _parse(table, block, kind):
-    return pd.read_csv(
-        io.BytesIO(block.text),
-        sep=table.separator if table.separator != WHITESPACE else WHITESPACE,
-        header=None,
-        names=HEADER,
-        dtype={**dict.fromkeys(HEADER[:3], "category"), "VALUE": kind},
-        keep_default_na=False,
-        na_values={"VALUE": MISSING},
-        float_precision="round_trip",
-    )
-
-
-def _codes_of(column, known):
-    """Give the names of a column numbers, new ones after those that are `known`."""
-    numbers = np.array([known.setdefault(name, len(known)) for name in column.cat.categories], dtype=np.int32)
-    return numbers[column.cat.codes]
+    values, unread = block.numbers(3)
+    for row, text in unread.items():
+        raise InputError(f"{table.path}, line {block.lines[row]}: VALUE is {text!r}, where a number should be")
+    return values
 
 
 # --- grouping ---------------------------------------------------------------------------------------------------------

@@ -142,6 +142,7 @@ def _recognised(header):
         columns |= {"effect_allele": plain["a1"], "non_effect_allele": plain["ref"]}
         return Chosen(columns, plain["alt"], plain.get("test"))
     if pair is None and "variant" in plain:
+        columns.setdefault("snp", plain["variant"])
         return Chosen(columns, variant=plain["variant"])
     if pair is not None:
         columns |= {"effect_allele": plain[pair[0]], "non_effect_allele": plain[pair[1]]}

@@ -7,6 +7,8 @@ What a SNP lacks in one way is taken in the next. (Barbeira et al. 2018; MetaXca
 
 import os
 from collections.abc import Sequence
+from itertools import repeat
+from operator import contains
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from scipy import special
 
 from scomics_lite.twas.alleles import complement
 from scomics_lite.twas.gwas_lines import Report, join, read_file, read_frame
+from scomics_lite.twas.text_tables import MISSING
 from scomics_lite.validation import InputError
 
 KEPT = ("beta", "se", "pvalue", "chromosome", "position", "frequency", "n")
@@ -85,12 +88,12 @@ def read_gwas(gwas, *, columns=None, separator=None, keep_non_rsid=False, smalle
     if not len(table):
         raise InputError(f"{report.source} has no SNP that can be used: {report.text() or 'it has no lines'}")
     report.warn()
-    table = table[["snp", "effect_allele", "non_effect_allele", "zscore", *(name for name in KEPT if name in table)]]
-    table = table.reset_index(drop=True)
-    if "position" in table:
-        table["position"] = _whole(table["position"])
-    table.attrs = {"columns": taken, "left_out": report.left_out}
-    return table
+    kept = [name for name in ("snp", "effect_allele", "non_effect_allele", "zscore", *KEPT) if name in table]
+    found = pd.DataFrame({name: table[name].array for name in kept}, copy=False)
+    if "position" in found:
+        found["position"] = _whole(found["position"])
+    found.attrs = {"columns": taken, "left_out": report.left_out}
+    return found
 
 
 def _paths(gwas):
@@ -108,7 +111,8 @@ def _paths(gwas):
 
 def _whole(positions):
     """Make positions whole numbers, with a type that has a missing value only where one is needed."""
-    return positions.round().astype("Int64" if positions.isna().any() else np.int64)
+    positions = positions.where(np.isfinite(positions)).round()
+    return positions.astype("Int64" if positions.isna().any() else np.int64)
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
@@ -116,14 +120,17 @@ def _whole(positions):
 
 def _named(table, keep_non_rsid, report):
     """Leave out lines without name or alleles and, unless they are to be kept, SNPs whose name is no rsid."""
-    table = report.drop(table, table["snp"].isna(), "without the name of a SNP")
-    if not keep_non_rsid and len(table):
-        other = np.array(["rs" not in name for name in table["snp"]], dtype=bool)
-        if other.all():
-            raise InputError(
-                f"{report.source}: none of {len(table):,} names of SNPs contains 'rs' (the first is "
-                f"{table['snp'].iloc[0]!r}): keep_non_rsid=True keeps such names"
-            )
+    names = table["snp"]
+    other = ~np.fromiter(map(contains, names.tolist(), repeat("rs")), dtype=bool, count=len(names))
+    lost = other.copy()
+    lost[other] = names[other].isin(MISSING)
+    if not keep_non_rsid and other[~lost].all() and not lost.all():
+        raise InputError(
+            f"{report.source}: none of {(~lost).sum():,} names of SNPs contains 'rs' (the first is "
+            f"{names[~lost].iloc[0]!r}): keep_non_rsid=True keeps such names"
+        )
+    table, other = report.drop(table, lost, "without the name of a SNP"), other[~lost]
+    if not keep_non_rsid:
         table = report.drop(table, other, "whose name contains no 'rs', which keep_non_rsid=True would keep")
     unknown = table[["effect_allele", "non_effect_allele"]].isna().any(axis=1)
     return report.drop(table, unknown, "without alleles")
@@ -131,7 +138,8 @@ def _named(table, keep_non_rsid, report):
 
 def _without_repeated(table, report):
     """Keep the last line of those that tell of the same SNP and the same two alleles, on either strand."""
-    repeated = table["snp"].duplicated(keep=False).to_numpy()
+    hashes = pd.Series(list(map(hash, table["snp"].tolist())), dtype=np.int64)  # compared faster than text
+    repeated = hashes.duplicated(keep=False).to_numpy()
     if not repeated.any():
         return table
     some = table.loc[repeated, ["snp", "effect_allele", "non_effect_allele"]].astype(object)

@@ -4,19 +4,18 @@ Only the columns that are needed are kept, block by block: words as categories, 
 the file and the line it came from, so that whatever is left out later can be named.
 """
 
-import io
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
-from scomics_lite.twas.file_access import WHITESPACE, TextTable
 from scomics_lite.twas.gwas_columns import choose_columns
+from scomics_lite.twas.text_tables import MISSING, TextTable, categorical
 from scomics_lite.validation import InputError, warn
 
 NUMBERS = ("beta", "se", "odds_ratio", "pvalue", "zscore", "position", "frequency", "n")
 WORDS = ("effect_allele", "non_effect_allele", "chromosome", "sign", "alternative", "test")
-MISSING = ("", "NA", "NaN", "nan", "NAN", "N/A", "n/a", "#N/A", "<NA>", ".", "NULL", "null", "None", "none")
 SIGNS = {"+": 1, "-": -1, "1": 1, "-1": -1, "+1": 1, "1.0": 1, "-1.0": -1, "0": 0}
 SEX = {"23": "X", "24": "Y", "25": "XY", "26": "MT", "M": "MT"}  # PLINK's numbers
 DECIMAL_COMMA = r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?"
@@ -40,11 +39,13 @@ class Report:
         return str(self.sources[0]) if len(self.sources) == 1 else f"{self.sources[0]} and {len(self.sources) - 1} more"
 
     def place(self, row):
-        """Say where a row stands and which SNP it is."""
-        where = f"{self.unit} {row['line']}"
-        if len(self.sources) > 1:
-            where = f"{self.sources[row['file']]}, {where}"
-        return f"{where}, {row['snp']}" if isinstance(row["snp"], str) else where
+        """Say where a row of a table stands and which SNP it is."""
+        return self.where(row["line"], row["snp"], row["file"])
+
+    def where(self, line, snp, file=-1):
+        """Say where a line stands; where there are several files, in which."""
+        source = f"{self.sources[file]}, " if len(self.sources) > 1 else ""
+        return f"{source}{self.unit} {line}, {snp}"
 
     def add(self, reason, count, where):
         """Count lines that are left out for a reason."""
@@ -59,11 +60,9 @@ class Report:
         self.add(reason, lost.sum(), self.place(table.iloc[np.argmax(lost)]))
         return table[~lost]
 
-    def misread(self, rows, role, what):
+    def misread(self, what, role, word, place):
         """Count numbers that are not written as numbers."""
-        if len(rows):
-            first = f"the first is {rows[role].iloc[0]!r} for {role} in {self.place(rows.iloc[0])}"
-            self.unread.setdefault(what, [0, first])[0] += len(rows)
+        self.unread.setdefault(what, [0, f"the first is {word!r} for {role} in {place}"])[0] += 1
 
     def text(self):
         """Say all of it in a few sentences."""
@@ -117,16 +116,23 @@ def read_file(path, columns, separator, report):
     report.sources.append(table.path)
     chosen = choose_columns(table.columns, columns, table.path)
     roles = _roles(chosen)
-    blocks, broken = [], []
-    for block in table.blocks():
+    wanted = list(dict.fromkeys(roles.values()))
+    known = {role: {} for role in roles if role in WORDS}
+    parts, lines, broken = {role: [] for role in roles}, [], []
+    for block in table.blocks(wanted):
         broken += block.broken
-        if len(block.lines):
-            frame = _parse_block(table, roles, block, report)
-            blocks.append(frame.assign(line=block.lines.astype(np.int32)))
-    _report_broken(table, broken, sum(map(len, blocks)), report)
-    if not blocks:
+        lines.append(block.lines)
+        for role, name in roles.items():
+            slots = wanted.index(name), wanted.index(roles["snp"])
+            parts[role].append(_of_block(block, slots, role, known, report))
+    _report_broken(table, broken, sum(map(len, lines)), report)
+    if not lines:
         raise InputError(f"{table.path} has a header and no lines below it")
-    return _standard(join(blocks), chosen, report)
+    found = {"line": np.concatenate(lines)}
+    for role in roles:
+        joined = np.concatenate(parts.pop(role))
+        found[role] = categorical(joined, known[role]) if role in WORDS else joined
+    return _standard(pd.DataFrame(found, copy=False), chosen, report)
 
 
 def read_frame(frame, columns, report):
@@ -165,21 +171,18 @@ def read_frame(frame, columns, report):
     frame = frame.reset_index(drop=True)
     frame.columns = frame.columns.astype(str)
     chosen = choose_columns(list(frame.columns), columns, "the table")
-    found = {}
+    found = {"line": np.arange(1, len(frame) + 1, dtype=np.int32)}
+    snps = _text(frame[chosen.columns["snp"]])
     for role, name in _roles(chosen).items():
         column = frame[name]
-        if role in NUMBERS and pd.api.types.is_numeric_dtype(column):
-            found[role] = column.astype(float)
+        if role not in NUMBERS:
+            text = _text(column)
+            found[role] = pd.Categorical(np.where(np.isin(text, MISSING), None, text)) if role in WORDS else text
+        elif pd.api.types.is_numeric_dtype(column):
+            found[role] = column.to_numpy(dtype=float, na_value=np.nan)
         else:
-            text = column.astype(object).where(column.notna(), None)
-            text = text.map(str, na_action="ignore")
-            found[role] = text.where(~text.isin(MISSING))
-    table = pd.DataFrame(found)
-    table["line"] = np.arange(1, len(table) + 1, dtype=np.int32)
-    for role in set(found) & set(NUMBERS):
-        if not pd.api.types.is_numeric_dtype(table[role]):
-            table[role] = _numbers(table, role, report)
-    return _standard(table, chosen, report)
+            found[role] = _numbers_in(_text(column), role, snps, report)
+    return _standard(pd.DataFrame(found, copy=False), chosen, report)
 
 
 def join(tables):
@@ -211,7 +214,7 @@ def join(tables):
             columns[name] = pd.api.types.union_categoricals(parts)
         else:
             columns[name] = np.concatenate([part.to_numpy() for part in parts])
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns, copy=False)
 
 
 # --- blocks of text ---------------------------------------------------------------------------------------------------
@@ -223,46 +226,40 @@ def _roles(chosen):
     return chosen.columns | {role: name for role, name in more.items() if name is not None}
 
 
-def _parse_block(table, roles, block, report):
-    """Turn a block of lines into columns; numbers that are none are looked at one by one."""
-    try:
-        return _parse(table, roles, block, float)
-    except ValueError:
-        frame = _parse(table, roles, block, str)
-    frame["line"] = block.lines.astype(np.int32)
-    for role in set(roles) & set(NUMBERS):
-        frame[role] = _numbers(frame, role, report)
-    return frame
+def _of_block(block, slots, role, known, report):
+    """Give a column of a block of lines: numbers, numbers that stand for words, or text."""
+    slot, snp_slot = slots
+    if role in WORDS:
+        return block.codes(slot, known[role])
+    if role not in NUMBERS:
+        return np.array(block.words(slot), dtype=object)
+    values, unread = block.numbers(slot)
+    for row, word in unread.items():
+        (snp,) = block.words(snp_slot, np.array([row]))
+        values[row] = _mended(word, role, report, block.lines[row], snp)
+    return values
 
 
-def _parse(table, roles, block, kind):
-    places = {role: table.columns.index(name) for role, name in roles.items()}
-    kinds = {places[role]: kind if role in NUMBERS else "category" if role in WORDS else str for role in roles}
-    missing = {places[role]: MISSING for role in roles}
-    frame = pd.read_csv(
-        io.BytesIO(block.text),
-        sep=table.separator,
-        header=None,
-        names=range(len(table.columns)),
-        usecols=sorted(kinds),
-        dtype=kinds,
-        keep_default_na=False,
-        na_values=missing,
-        skipinitialspace=table.separator != WHITESPACE,
-    )
-    return pd.DataFrame({role: frame[place] for role, place in places.items()})
+def _text(column):
+    """Give a column of a DataFrame as text, empty where it is missing."""
+    return np.array(["" if missing else str(one) for one, missing in zip(column, column.isna(), strict=True)], object)
 
 
-def _numbers(frame, role, report):
-    """Turn text into numbers: a decimal comma becomes a point, and what is no number becomes NaN; both are reported."""
-    text = frame[role]
-    numbers = pd.to_numeric(text, errors="coerce").astype(float)
-    bad = text[numbers.isna() & text.notna()]
-    commas = bad[bad.str.fullmatch(DECIMAL_COMMA)]
-    numbers[commas.index] = commas.str.replace(",", ".").astype(float)
-    report.misread(frame.loc[commas.index], role, "decimal comma(s) read as points")
-    report.misread(frame.loc[bad.index.difference(commas.index)], role, "number(s) that cannot be read")
-    return numbers
+def _numbers_in(words, role, snps, report):
+    """Turn text in a DataFrame into numbers."""
+    values = pd.to_numeric(pd.Series(words), errors="coerce").to_numpy(dtype=float, copy=True)
+    for row in np.flatnonzero(np.isnan(values)):
+        if words[row].strip() not in MISSING:
+            values[row] = _mended(words[row], role, report, row + 1, snps[row])
+    return values
+
+
+def _mended(word, role, report, line, snp):
+    """Read a decimal comma as a point, anything else as missing, and report it."""
+    is_comma = re.fullmatch(DECIMAL_COMMA, word)
+    what = "decimal comma(s) read as points" if is_comma else "number(s) that cannot be read"
+    report.misread(what, role, word, report.where(line, snp))
+    return float(word.replace(",", ".")) if is_comma else np.nan
 
 
 def _report_broken(table, broken, n_good, report):
@@ -293,8 +290,8 @@ def _standard(table, chosen, report):
         table = report.drop(table, table["test"] != ADDITIVE, f"of tests other than {ADDITIVE}")
     if "variant" in table and "effect_allele" not in table:
         parts = table["variant"].str.split(":", expand=True).reindex(columns=range(4))
-        names = dict(enumerate(("chromosome", "position", "non_effect_allele", "effect_allele")))
-        table = table.assign(**{name: parts[place] for place, name in names.items() if name not in table})
+        names = ("chromosome", "position", "non_effect_allele", "effect_allele")
+        table = table.assign(**{name: parts[place] for place, name in enumerate(names) if name not in table})
         table["position"] = pd.to_numeric(table["position"], errors="coerce")
     for name in ("effect_allele", "non_effect_allele", "alternative"):
         if name in table:
