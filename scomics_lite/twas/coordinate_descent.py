@@ -20,6 +20,8 @@ from scomics_lite.validation import warn
 SWEEPS = 3  # of coordinate descent between two leaps: the fastest of 1, 2, 3, 5, 10 on 450 people × 2,000 SNPs in LD
 ROUNDS = 2_000  # a hundred times what any of our cases took
 TOLERANCE = 1e-8  # violation of the conditions of a minimum, in units of the penalty
+# Without l2 and with SNPs in perfect LD f is flat in some directions: leaps then go far along them, until a sign changes.
+LEAST_CURVATURE = 1e-8
 ROUNDING = 1e-13  # the same in standard deviations: what sums of some hundred float64 products leave open
 
 
@@ -159,9 +161,9 @@ def _leap(gram, gradient, weights, l1, l2):
     w, sign = weights[on], np.sign(weights[on])
     slope = gradient[on] - l1 * sign - l2 * w
     penalised = selected(gram, on)
-    penalised[np.diag_indices(len(on))] += l2
+    penalised[np.diag_indices(len(on))] += max(l2, LEAST_CURVATURE)
     _, step, failed = lapack.dposv(penalised.T, slope, lower=True, overwrite_a=True)  # .T: the order LAPACK works in
-    if failed:  # columns in perfect LD and no l2: many minima, and coordinate descent finds one
+    if failed:
         return
     crossing = np.flatnonzero((w + step) * sign <= 0)
     change = step.copy()
