@@ -26,7 +26,20 @@ COMMANDS = {
     "figures": "make the figures alone: all, or the ids that you name",
     "exercises": "write exercises/ anew from solutions/",
     "data": "list the data sets, or fetch one by name",
+    "s-predixcan": "associate genes with a trait, from a GWAS and a model of expression",
+    "s-multixcan": "the same for several tissues together",
+    "predict": "predict expression from genotypes",
+    "predixcan": "associate predicted expression with a trait of the same people",
+    "multixcan": "the same for several models together",
+    "train": "learn a model of expression from genotypes",
 }
+COURSE = (
+    "run",
+    "test",
+    "lab",
+    "figures",
+    "exercises",
+)  # need notebooks and tests; the others work from an installation
 
 HELP = """\
 usage: python3 -m scomics_lite COMMAND [...]
@@ -38,6 +51,7 @@ examples
   python3 -m scomics_lite lab            read and change the notebooks in the browser
   python3 -m scomics_lite figures fig-1-4
   python3 -m scomics_lite data fetch pasilla
+  python3 -m scomics_lite s-predixcan --model liver.db --covariance liver.txt.gz --gwas gwas.txt.gz --out liver.csv
 
 The first command makes an environment in .venv: minutes, 2 GB (6 GB where torch brings CUDA: CONTRIBUTING.md tells
 how to avoid that), and a network. Later commands start at once; when a pin changes, .venv is updated.
@@ -66,7 +80,7 @@ def main(args=None):
 def dispatch(args):
     """Answer what needs no environment; hand over the rest."""
     if not args or args[0] in ("-h", "--help", "help"):
-        print(HELP.format(commands="\n".join(f"  {name:10} {what}" for name, what in COMMANDS.items())))
+        print(HELP.format(commands="\n".join(f"  {name:11} {what}" for name, what in COMMANDS.items())))
         return 0 if args else 2
     if args[0] in ("-V", "--version"):
         print(f"scomics_lite {__version__}")
@@ -115,7 +129,7 @@ def choose_python(command):
     if choice not in ("", "current"):
         raise StopError(f'SCOMICS_LITE_PYTHON is {choice!r}; it may only be "current" (or unset, for .venv)')
     if not is_checkout():
-        if command == "data":
+        if command not in COURSE:
             return sys.executable
         raise StopError(
             f"`{command}` needs the course's repository (notebooks, tests), and {ROOT} holds the installed package "

@@ -1,11 +1,12 @@
 """The commands behind ``python3 -m scomics_lite``; they run inside the environment that the bootstrap made."""
 
 import argparse
+import os
 import signal
 import sys
 from pathlib import Path
 
-from scomics_lite.course import testing
+from scomics_lite.course import association_commands, testing
 from scomics_lite.validation import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,15 +28,23 @@ def main(argv=None, root=ROOT):
     if extra and not arguments.takes_more:
         parser.error(f"{arguments.command} does not know {' '.join(extra)}; see: {arguments.command} --help")
     try:
-        if arguments.command != "data" and not (Path(root) / "notebooks").is_dir():
+        if arguments.needs_checkout and not (Path(root) / "notebooks").is_dir():
             raise InputError(f"{root} holds no notebooks; this command needs a clone of the repository")
         return arguments.function(Path(root), arguments, extra)
+    except BrokenPipeError:
+        return _output_closed()
     except (InputError, OSError) as error:
         print(f"scomics_lite {arguments.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\nscomics_lite {arguments.command}: interrupted", file=sys.stderr)
         return 130
+
+
+def _output_closed():
+    """End plainly where whoever read the output has gone: `... | head`; nothing is left to be written at the exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + 13  # as a shell tells of SIGPIPE
 
 
 def run(root, arguments, extra):
@@ -114,14 +123,15 @@ def data(root, arguments, extra):
 def _parser():
     parser = argparse.ArgumentParser(
         prog="python3 -m scomics_lite",
-        description="The course: statistics for transcriptome and single-cell counts, as notebooks that run.",
+        description="The course: statistics for transcriptome and single-cell counts, as notebooks that run; and the "
+        "path from genotypes to associations, as commands.",
         epilog="Start with `run`, then `lab`. Each command has its own --help.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(function, help, description, takes_more=False):
         command = commands.add_parser(function.__name__, help=help, description=description)
-        command.set_defaults(function=function, takes_more=takes_more)
+        command.set_defaults(function=function, takes_more=takes_more, needs_checkout=function is not data)
         return command
 
     add(run, "execute chapters and write the gallery of figures", _RUN).add_argument(
@@ -140,6 +150,7 @@ def _parser():
         name=[]
     )
     actions.add_parser("fetch", help="download data sets, checked").add_argument("name", nargs="+", metavar="NAME")
+    association_commands.add_commands(commands)
     return parser
 
 
