@@ -127,22 +127,23 @@ def _paths(prefix):
 
 def _read_columns(path, names):
     """Read a table without a header, whose columns stand apart by spaces or tabs; a line short of one is named."""
-    settings = {"sep": r"\s+", "header": None, "dtype": str, "keep_default_na": False, "na_values": []}
+    settings = {"sep": r"\s+", "header": None, "dtype": str, "keep_default_na": False, "skip_blank_lines": False}
+    places = range(len(names) + 1)  # one more, to see what is too much
     try:
-        table = pd.read_csv(path, quoting=csv.QUOTE_NONE, skip_blank_lines=False, **settings)
-    except pd.errors.EmptyDataError:
-        raise InputError(f"{path} is empty") from None
-    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        table = pd.read_csv(path, quoting=csv.QUOTE_NONE, names=places, index_col=False, **settings)
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is no table of {len(names)} columns: {error}") from None
-    table = table.reindex(columns=range(max(table.shape[1], len(names))))
-    wrong = np.flatnonzero(table.notna().sum(axis=1) != len(names))
+    if table.empty:
+        raise InputError(f"{path} is empty")
+    table = table.mask(table == "")
+    wrong = np.flatnonzero(table[len(names) - 1].isna() | table[len(names)].notna())
     if len(wrong):
         has = int(table.loc[wrong[0]].notna().sum())
         raise InputError(
             f"{path}, line {wrong[0] + 1:,}: {has} columns instead of {len(names)} ({', '.join(names)}); "
             f"{len(wrong):,} such lines. What is unknown is written as 0, a phenotype as -9, and not left out"
         )
-    return table.set_axis(names, axis=1)
+    return table.drop(columns=len(names)).set_axis(names, axis=1)
 
 
 def _read_people(path):

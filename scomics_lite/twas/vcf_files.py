@@ -127,7 +127,7 @@ class _Genotypes:
 
     def _genotypes(self, record):
         """Take allele numbers, people × (first, second, is phased); -1 is a missing one, -2 none."""
-        if record.genotype is None:
+        if "GT" not in record.FORMAT:
             raise self._error(-1, "has no GT", "the file may hold other fields: field='DS'")
         codes = record.genotype.array()
         if codes.shape[1] > 3:
