@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from scomics_lite.twas.file_access import new_path, open_by_content
-from scomics_lite.validation import InputError, did_you_mean, warn
+from scomics_lite.validation import InputError, did_you_mean, quoted, warn
 
 WEIGHTS = ("rsid", "gene", "weight", "ref_allele", "eff_allele")
 COUNT = "n.snps.in.model"
@@ -170,7 +170,7 @@ class PredictionModel:
         with new_path(path, overwrite=overwrite) as temporary:
             connection = sqlite3.connect(temporary)
             try:
-                for name, table in {"weights": self.weights, "extra": self.extra, **self.others}.items():
+                for name, table in {**self.others, "weights": self.weights, "extra": self.extra}.items():
                     _write_table(connection, name, table)
                 for name, columns in INDICES.items():
                     connection.execute(f"CREATE INDEX {name} ON {columns}")
@@ -301,7 +301,7 @@ def _check_names(table, column):
 
 
 def _shown(value):
-    return "missing" if value is None or value != value else repr(value)
+    return "missing" if value is None or value != value else quoted(value)
 
 
 def nearest_gene(gene, genes):
@@ -369,9 +369,7 @@ def _tables_at(address):
 
 def _read_table(connection, name):
     cursor = connection.execute(f"SELECT * FROM {_quoted(name)}")
-    columns = [column[0] for column in cursor.description]
-    values = list(zip(*cursor.fetchall(), strict=True)) or [()] * len(columns)
-    return pd.DataFrame({column: pd.Series(list(each)) for column, each in zip(columns, values, strict=True)})
+    return pd.DataFrame(cursor.fetchall(), columns=[column[0] for column in cursor.description])
 
 
 def _write_table(connection, name, table):
