@@ -12,7 +12,8 @@ know what stands in a GWAS, `file_access` opens files, `text_tables` and `text_f
 How weights are learned:
 `coordinate_descent` holds the penalised regression, `penalty_paths` its way from large to small penalties, and
 `elastic_net` what users see of it; `cross_validation` leaves people out by `folds`, `fitted_weights` chooses the
-penalty by that, `training` does it for all genes, and
+penalty by that, `training` does it for all genes (`training_data` goes in, cut by `gene_windows`, to `worker_processes`;
+`finished_genes` keeps what is done, `trained_genes` makes the model of it), and
 `eqtls` shows one SNP at a time, for comparison. From weights to hits: `prediction`,
 `individual_association` and `multiple_models` work on people, whose tables `people` matches by name and whose genes
 `column_regressions` takes a block at a time; `harmonisation`, `gene_stacks`,
@@ -38,6 +39,7 @@ from scomics_lite.twas.prediction import predict_expression
 from scomics_lite.twas.snp_filters import filter_snps, genotype_counts, hardy_weinberg
 from scomics_lite.twas.summary_association import s_predixcan
 from scomics_lite.twas.summary_multiple_models import s_multixcan
+from scomics_lite.twas.training import train_models
 from scomics_lite.twas.vcf_files import read_vcf
 from scomics_lite.twas.weight_permutation import permute_weights
 
@@ -76,5 +78,6 @@ __all__ = [
     "read_vcf",
     "s_multixcan",
     "s_predixcan",
+    "train_models",
     "write_plink",
 ]

@@ -123,12 +123,15 @@ def _find(weights, panel, known):
 
 def _way_out(known):
     """Say what to do about names that do not meet."""
-    if known is not None and PLACES <= set(known):
+    if known is not None and set(known) >= PLACES:
         return (
-            "They have chromosome and position: are these of the model's build of the genome, and has the model a column "
-            "varID with places, such as chr1_1000_A_G_b38?"
+            "They have chromosome and position: are these of the model's build of the genome, and has the model a "
+            "column varID with places, such as chr1_1000_A_G_b38?"
         )
-    return "Give the dosages' var the columns chromosome and position, or name SNPs as the model does: dosages.var_names = …"
+    return (
+        "Give the dosages' var the columns chromosome and position, or name SNPs as the model does: "
+        "dosages.var_names = …"
+    )
 
 
 def _best_match(weights, snps, known):
@@ -138,7 +141,7 @@ def _best_match(weights, snps, known):
         names.append(pd.Index(known["varID"].astype(str)))
     matches = [match_snps(weights, some) for some in names]
     best = max(matches, key=lambda match: match.found[match.key])
-    if best.found[best.key] < 50 and known is not None and PLACES <= set(known):
+    if best.found[best.key] < 50 and known is not None and set(known) >= PLACES:
         places = known["chromosome"].astype(str) + ":" + known["position"].astype(str)
         match = match_snps(weights, pd.Index(places))
         best = match if match.found[match.key] > best.found[best.key] else best
