@@ -14,6 +14,7 @@ import pandas as pd
 from scomics_lite.twas.harmonisation import KEYS, NOT_IN_COVARIANCE, OTHER_ALLELES, USED, place_codes
 from scomics_lite.validation import InputError, warn
 
+ENOUGH = 20  # SNPs with frequencies on both sides
 FEW = 10  # percent of the model's SNPs found: fewer are worth a warning
 MANY_OTHER = 0.1  # share of found SNPs with other alleles; a few in a thousand are usual
 STRONG = 0.8  # correlation of two SNPs from which their z-scores must have its sign
@@ -96,6 +97,49 @@ They are left out. Are build of the genome and columns of alleles the right ones
         f"other alleles in the GWAS, such as {here['rsid']}: {here['ref_allele']}/{here['eff_allele']} in the model, "
         f"{there['non_effect_allele']}/{there['effect_allele']} there. They are left out. Are build of the genome and "
         "columns of alleles the right ones?"
+    )
+
+
+def warn_of_swapped_columns(table, weights, gwas):
+    """Warn where the frequencies of effect alleles say that a GWAS's two columns of alleles were exchanged.
+
+    Both sides need a column ``frequency``, and twenty SNPs that are not palindromic. After alignment the frequencies
+    are those of the same alleles and go together in all populations; the wrong way round their correlation is negative.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `harmonise` gives it.
+    weights, gwas : DataFrame
+        What it was made of.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from scomics_lite.twas.harmonisation import harmonise
+    >>> snps = [f"rs{i}" for i in range(20)]
+    >>> weights = pd.DataFrame({"rsid": snps, "gene": "g", "weight": 1.0, "ref_allele": "A", "eff_allele": "G"})
+    >>> gwas = pd.DataFrame({"snp": snps, "effect_allele": "A", "non_effect_allele": "G", "zscore": 1.0})
+    >>> weights["frequency"] = gwas["frequency"] = np.linspace(0.05, 0.8, 20)  # of G in both: A is no effect allele
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warn_of_swapped_columns(harmonise(weights, gwas)[0], weights, gwas)
+    >>> print(str(caught[0].message)[:73])
+    frequencies of the effect alleles in GWAS and model go against each other
+    """
+    if "frequency" not in weights or "frequency" not in gwas:
+        return
+    certain = ((table["reason"] == USED) & ~table["palindromic"]).to_numpy()
+    there = gwas["frequency"].to_numpy(float)[table["gwas_row"][certain]]
+    aligned = np.where(table["flipped"][certain], 1 - there, there)
+    here = weights["frequency"].to_numpy(float)[certain]
+    known = np.isfinite(aligned) & np.isfinite(here)
+    if known.sum() < ENOUGH or np.cov(aligned[known], here[known])[0, 1] >= 0:
+        return
+    warn(
+        "frequencies of the effect alleles in GWAS and model go against each other (correlation "
+        f"{np.corrcoef(aligned[known], here[known])[0, 1]:.2f}): what is taken for the GWAS's effect allele is probably "
+        "the other one, and every z-score has the wrong sign. read_gwas(path, columns={'effect_allele': ..., 'non_effect_allele': "
+        "..., ...}) says which column is which"
     )
 
 
@@ -211,7 +255,8 @@ def sign_conflicts(zscores, correlations):
 
 
 def _are_places(names):
-    return bool(np.mean(place_codes(list(names[:100])) >= 0) > 0.5)
+    first = list(names[:100])
+    return 2 * np.count_nonzero(place_codes(first) >= 0) > len(first)
 
 
 def _tried(match, keys):

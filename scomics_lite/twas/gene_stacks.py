@@ -72,7 +72,7 @@ class Panel:
         self.has_gene = self._of_gene >= 0
         self._rows = self._find(model.weights)
         self.variances, sizes = self._diagonal()
-        self.sizes = np.where(self.has_gene, sizes[self._of_gene], 0)
+        self.sizes = np.append(sizes, 0)[self._of_gene]  # place -1 is the 0
 
     def pairs(self, genes):
         """Give all pairs of SNPs of some genes: places i and j of their weights (-1: not in the model), and Σ_ij."""

@@ -20,18 +20,19 @@ from tqdm import tqdm
 
 from scomics_lite.blocks import client_map
 from scomics_lite.progress import no_bar
-from scomics_lite.twas.covariance_files import read_covariance
+from scomics_lite.twas.covariance_files import Covariances, read_covariance
 from scomics_lite.twas.detectors import (
     check_covariance,
     check_names,
     sign_conflicts,
     warn_of_correlations,
     warn_of_other_alleles,
+    warn_of_swapped_columns,
 )
 from scomics_lite.twas.gene_stacks import Panel, stacks
 from scomics_lite.twas.gwas_files import read_gwas
 from scomics_lite.twas.harmonisation import NOT_IN_COVARIANCE, OTHER_ALLELES, REASONS, USED, harmonise
-from scomics_lite.twas.models import read_model
+from scomics_lite.twas.models import PredictionModel, read_model
 from scomics_lite.twas.polygenicity import correct_zscores
 from scomics_lite.validation import InputError, warn
 
@@ -78,8 +79,9 @@ def s_predixcan(
         What `read_covariance` gives or reads: covariances of the dosages of each gene's SNPs.
     palindromic : {"keep", "drop"}
         What to do with A/T and C/G SNPs, whose strand the letters do not tell. Where GWAS and weights both have a
-        column ``frequency`` of the effect allele, and it is further than 0.1 from one half in both, it tells, whatever
-        the policy. Otherwise their letters are taken as they are written, as MetaXcan does, or they are left out.
+        column ``frequency`` of the effect allele (``PredictionModel(model.weights.assign(frequency=...))``), and it is
+        further than 0.1 from one half in both, it tells, whatever the policy. Otherwise their letters are taken as they
+        are written, as MetaXcan does, or they are left out.
     ledger : bool
         Whether to give a second table, of what became of each SNP of each gene.
     gwas_n, heritability : float, optional
@@ -117,8 +119,8 @@ def s_predixcan(
     -----
     UserWarning
         If less than a tenth of the model's SNPs are in the GWAS, more than a tenth of those found have other alleles or
-        no covariance, the covariances look like correlations, or z-scores have the wrong sign for the LD of the panel
-        (the rows of these genes name the SNPs).
+        no covariance, the covariances look like correlations, frequencies say that the GWAS's columns of alleles were
+        exchanged, or z-scores have the wrong sign for the LD of the panel (the rows of these genes name the SNPs).
 
     Notes
     -----
@@ -153,6 +155,7 @@ def s_predixcan(
     snps, match = harmonise(model.weights, gwas, palindromic)
     check_names(match, model.weights, gwas["snp"])
     warn_of_other_alleles(snps, model.weights, gwas)
+    warn_of_swapped_columns(snps, model.weights, gwas)
     panel = Panel(model, covariance)
     snps["variance"] = panel.variances
     snps.loc[(snps["reason"] == USED) & snps["variance"].isna(), "reason"] = NOT_IN_COVARIANCE
@@ -176,7 +179,17 @@ def _read(gwas, model, covariance):
     if not (isinstance(gwas, pd.DataFrame) and "columns" in gwas.attrs):
         gwas = read_gwas(gwas, keep_non_rsid=True)
     model = read_model(model) if isinstance(model, str | os.PathLike) else model
+    if not isinstance(model, PredictionModel):
+        raise InputError(
+            f"model must be a path or a PredictionModel, got {type(model).__name__}; a table of weights becomes one by "
+            "PredictionModel(weights)"
+        )
     covariance = read_covariance(covariance) if isinstance(covariance, str | os.PathLike) else covariance
+    if not isinstance(covariance, Covariances):
+        raise InputError(
+            f"covariance must be a path or Covariances, got {type(covariance).__name__}; matrices by gene become them "
+            "by Covariances.from_matrices({gene: DataFrame of SNPs x SNPs})"
+        )
     return gwas, model, covariance
 
 

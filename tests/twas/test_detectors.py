@@ -75,6 +75,25 @@ def test_many_other_alleles_are_a_warning_with_an_example():
     assert table["n_other_alleles"].sum() == 4
 
 
+def test_exchanged_columns_of_alleles_are_a_warning_where_frequencies_tell():
+    gwas, model, matrices = associations.study(sizes=(6,) * 8)
+    rng = np.random.default_rng(8)
+    p = rng.uniform(0.05, 0.95, len(gwas))
+    model = PredictionModel(model.weights.assign(frequency=p))
+    gwas = gwas.assign(frequency=np.clip(p + rng.normal(0, 0.1, len(p)), 0, 1))
+    right = run(gwas, model, matrices)  # no warning
+    # The same file with the other allele for the effect allele: effect and frequency are told for the wrong one.
+    names = ["effect_allele", "non_effect_allele"]
+    exchanged = gwas.rename(columns=dict(zip(names, names[::-1], strict=True)))
+    with pytest.warns(UserWarning, match=r"go against each other \(correlation -0.9"):
+        wrong = run(exchanged, model, matrices)
+    assert wrong["zscore"].tolist() == (-right["zscore"]).tolist()
+    # A file that truly reports the other allele is no reason for a warning.
+    run(exchanged.assign(zscore=-gwas["zscore"], beta=-gwas["beta"], frequency=1 - gwas["frequency"]), model, matrices)
+    with pytest.warns(UserWarning, match="go against each other"):
+        run(gwas.assign(frequency=1 - gwas["frequency"]), model, matrices)
+
+
 def test_correlations_in_place_of_covariances_are_a_warning_and_change_z():
     gwas, model, matrices = associations.study()
     right = run(gwas, model, matrices).set_index("gene")["zscore"]
@@ -150,3 +169,22 @@ def test_alleles_mixed_up_in_the_gwas_are_named_in_the_row_and_in_one_warning():
         table = run(mixed, model, matrices).set_index("gene")
     assert "rs3" in table.loc["g0", "status"]
     assert np.isfinite(table.loc["g0", "zscore"])
+
+
+def test_what_is_no_model_and_no_covariances_is_named_and_the_advice_works():
+    gwas, model, matrices = associations.study()
+    with pytest.raises(
+        InputError, match=r"got DataFrame; a table of weights becomes one by PredictionModel\(weights\)"
+    ):
+        run(gwas, model.weights, matrices)
+    with pytest.raises(InputError, match=r"got dict; matrices by gene become them by Covariances.from_matrices"):
+        s_predixcan(gwas, model, matrices, progress=False)
+    assert run(gwas, PredictionModel(model.weights), matrices)["zscore"].notna().all()
+
+
+def test_nothing_on_one_side_is_an_error():
+    gwas, model, matrices = associations.study()
+    with pytest.raises(InputError, match="none of the model's 11 SNPs is in the GWAS"):
+        run(associations.as_read(gwas.iloc[:0]), model, matrices)
+    with pytest.raises(InputError, match="the covariances have none of the model's 4 genes"):
+        run(gwas, model, {})
