@@ -135,11 +135,11 @@ def warn_of_swapped_columns(table, weights, gwas):
     known = np.isfinite(aligned) & np.isfinite(here)
     if known.sum() < ENOUGH or np.cov(aligned[known], here[known])[0, 1] >= 0:
         return
+    correlation = np.corrcoef(aligned[known], here[known])[0, 1]
     warn(
-        "frequencies of the effect alleles in GWAS and model go against each other (correlation "
-        f"{np.corrcoef(aligned[known], here[known])[0, 1]:.2f}): what is taken for the GWAS's effect allele is probably "
-        "the other one, and every z-score has the wrong sign. read_gwas(path, columns={'effect_allele': ..., 'non_effect_allele': "
-        "..., ...}) says which column is which"
+        f"frequencies of the effect alleles in GWAS and model go against each other (correlation {correlation:.2f}): "
+        "what is taken for the GWAS's effect allele is probably the other one, and every z-score has the wrong sign. "
+        "read_gwas(path, columns={'effect_allele': ..., 'non_effect_allele': ..., ...}) says which column is which"
     )
 
 
