@@ -270,7 +270,7 @@ def covariances(dosages, model):
     -------
     Covariances
         SNPs that the dosages lack, or have with other alleles, are left out, and a warning counts them. A SNP without
-        variation stays, with covariances of 0.
+        variation stays, with covariances of 0; of one whose dosages are all missing they are NaN.
 
     Raises
     ------
@@ -483,9 +483,7 @@ def _compute(rows, at, signs, values):
     found = np.empty(row_starts[-1])
     for i, size in enumerate(sizes):
         snps = slice(snp_starts[i], snp_starts[i + 1])
-        columns = values[:, at[snps]].astype(float) * signs[snps]
-        centred = columns - np.nanmean(columns, axis=0) if len(columns) else columns
-        centred[np.isnan(centred)] = 0
+        centred = _centred(values[:, at[snps]] * signs[snps].astype(float))
         pairs = np.triu_indices(size)
         place = slice(row_starts[i], row_starts[i + 1])
         first[place], second[place] = pairs
@@ -493,3 +491,11 @@ def _compute(rows, at, signs, values):
     return Covariances(
         pd.Index(genes), pd.Index(snp_names), snp_starts, snp_codes.astype(np.int32), row_starts, first, second, found
     )
+
+
+def _centred(columns):
+    """Take means away; a missing dosage becomes the mean, 0, unless its SNP has none at all."""
+    known = ~np.isnan(columns)
+    count = known.sum(axis=0)
+    means = np.divide(np.nansum(columns, axis=0), count, out=np.full(len(count), np.nan), where=count > 0)
+    return np.where(known | (count == 0), columns - means, 0)
