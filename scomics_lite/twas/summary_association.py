@@ -329,7 +329,7 @@ def _statuses(found, snps, panel, model, table):
     status[conflict.index] = "z-scores of " + conflict + " have the wrong signs for their LD"
     if len(conflict):
         warn(
-            f"in {len(conflict):,} genes, z-scores of SNPs have the wrong signs for their LD, such as "
+            f"in {len(conflict):,} gene(s), z-scores of SNPs have the wrong signs for their LD, such as "
             f"{conflict.iloc[0]} in {model.genes[conflict.index[0]]}. Are alleles mixed up in the GWAS, or the "
             "covariances from people unlike those of the GWAS? The column `status` names a pair for each gene"
         )
@@ -349,7 +349,7 @@ def _why_not(row, weights, problem):
         return problem or f"the covariance of {row['gap']} is missing"
     if not weights.any():
         return "all weights are zero"
-    if row["left"] < -CANCELLED:
+    if row["var_g"] != 0 and not abs(row["left"]) <= CANCELLED:  # NaN where a variance is negative
         return "negative variance: these are not covariances of dosages"
     return "the predicted expression has no variance"
 

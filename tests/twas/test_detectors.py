@@ -165,7 +165,7 @@ def test_alleles_mixed_up_in_the_gwas_are_named_in_the_row_and_in_one_warning():
     strong = gwas.assign(zscore=np.where(gwas.index < 6, 8.0, gwas["zscore"]))
     assert (run(strong, model, matrices)["status"] == "ok").all()
     mixed = strong.assign(zscore=strong["zscore"].where(strong["snp"] != "rs3", -8.0))
-    with pytest.warns(UserWarning, match="in 1 genes, z-scores of SNPs have the wrong signs for their LD.* in g0"):
+    with pytest.warns(UserWarning, match=r"in 1 gene\(s\), z-scores of SNPs have the wrong signs for their LD.* in g0"):
         table = run(mixed, model, matrices).set_index("gene")
     assert "rs3" in table.loc["g0", "status"]
     assert np.isfinite(table.loc["g0", "zscore"])

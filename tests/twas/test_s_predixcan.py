@@ -243,13 +243,14 @@ def test_a_snp_without_variance_of_its_own_is_left_out():
 
 
 def test_genes_without_variance_say_why():
-    gwas, model, matrices = associations.study(sizes=(2, 2, 2, 2))
+    gwas, model, matrices = associations.study(sizes=(2, 2, 2, 2, 2))
     weights = model.weights.copy()
     weights.loc[weights["gene"] == "g0", "weight"] = 0.0
     weights.loc[weights["gene"] == "g3", "weight"] = [1.0, -1.0]
     matrices["g1"] *= 0
     matrices["g2"] = matrices["g2"] * 0 + np.array([[0.4, -0.9], [-0.9, 0.4]])
     matrices["g3"] = matrices["g3"] * 0 + 0.3  # perfect LD
+    matrices["g4"].iloc[0, 0] = -0.3
     weights.loc[weights["gene"] == "g2", "weight"] = 1.0
     table = run(gwas, PredictionModel(weights), matrices)
     assert table["status"].to_dict() == {
@@ -257,6 +258,7 @@ def test_genes_without_variance_say_why():
         "g1": "the predicted expression has no variance",
         "g2": "negative variance: these are not covariances of dosages",
         "g3": "the predicted expression has no variance",
+        "g4": "negative variance: these are not covariances of dosages",
     }
     assert table["zscore"].isna().all()
     assert table["effect_size"].isna().all()
