@@ -14,6 +14,9 @@ from scomics_lite.validation import InputError, did_you_mean
 NAMES = {  # standard name: what files call it, as `_plain` writes it; the first that a file has is taken
     "snp": "hm_rsid rsid rs_id rsids rs snp snpid snp_id markername marker_name rs_number marker markerid id "
     "variant_id panel_variant_id varid variant",
+    "effect_allele": "hm_effect_allele effect_allele eff_allele effectallele ea tested_allele coded_allele",
+    "non_effect_allele": "hm_other_allele non_effect_allele other_allele noneffect_allele noneffectallele otherallele "
+    "nea oa noncoded_allele non_coded_allele reference_allele ref_allele",
     "beta": "hm_beta beta b effect effect_size log_odds log_or logor",
     "se": "standard_error se stderr std_err sebeta se_beta beta_se log(or)_se",
     "odds_ratio": "hm_odds_ratio odds_ratio or oddsratio",
@@ -26,18 +29,8 @@ NAMES = {  # standard name: what files call it, as `_plain` writes it; the first
     "af_alt effect_allele_freq freq_effect freq",
     "n": "n n_total sample_size samplesize totalsamplesize obs_ct nmiss n_samples n_complete_samples neff",
 }
-STANDARD = ("snp", "effect_allele", "non_effect_allele", *list(NAMES)[1:])
-PAIRS = (  # effect allele, other allele
-    ("hm_effect_allele", "hm_other_allele"),
-    ("effect_allele", "non_effect_allele"),
-    ("effect_allele", "other_allele"),
-    ("effect_allele", "noneffect_allele"),
-    ("effect_allele", "reference_allele"),
-    ("effectallele", "otherallele"),
-    ("ea", "nea"),
-    ("ea", "oa"),
-    ("tested_allele", "other_allele"),
-    ("coded_allele", "noncoded_allele"),
+STANDARD = tuple(NAMES)
+PAIRS = (  # effect allele, other allele, where the names do not say it
     ("a1", "omitted"),
     ("a1", "ax"),
     ("allele1", "allele0"),
@@ -137,24 +130,24 @@ def _recognised(header):
         found = next((plain[name] for name in names.split() if name in plain), None)
         if found is not None:
             columns[standard] = found
-    pair, notice = _alleles(plain)
-    if pair is None and {"a1", "ref", "alt"} <= set(plain):
+    chosen = Chosen(columns, test=plain.get("test"))
+    if {"effect_allele", "non_effect_allele"} & set(columns):
+        return chosen
+    if {"a1", "ref", "alt"} <= set(plain) and not {"omitted", "ax", "a2"} & set(plain):
         columns |= {"effect_allele": plain["a1"], "non_effect_allele": plain["ref"]}
-        return Chosen(columns, plain["alt"], plain.get("test"))
+        return chosen._replace(alternative=plain["alt"])
+    pair, notice = _alleles(plain)
     if pair is None and "variant" in plain:
         columns.setdefault("snp", plain["variant"])
-        return Chosen(columns, variant=plain["variant"])
-    if pair is not None:
-        columns |= {"effect_allele": plain[pair[0]], "non_effect_allele": plain[pair[1]]}
-    return Chosen(columns, None, plain.get("test"), notice=notice)
+        return chosen._replace(variant=plain["variant"])
+    columns |= {name: plain[one] for name, one in zip(STANDARD[1:3], pair or ("a1", ""), strict=True) if one in plain}
+    return chosen._replace(notice=notice)
 
 
 def _alleles(plain):
     """Find the two columns of alleles, and what to say where only a habit tells which is the effect's."""
     if {"allele1", "allele2"} <= set(plain) and any(name.endswith("_allele2") for name in plain):  # SAIGE: AF_Allele2
         return ("allele2", "allele1"), ""
-    if {"a1", "ref", "alt"} <= set(plain) and "omitted" not in plain and "ax" not in plain and "a2" not in plain:
-        return None, ""
     pair = next((pair for pair in PAIRS if set(pair) <= set(plain)), None)
     signs = METAL if pair == ("allele1", "allele2") else A1_IS_COUNTED
     is_known = any(name in plain for name in signs) or any(name.startswith("frq_u_") for name in plain)

@@ -117,7 +117,7 @@ def test_flat_rows_give_the_variance_of_a_weighted_sum(tmp_path):
     i = known.genes.get_loc("g1")
     rows = slice(known.row_starts[i], known.row_starts[i + 1])
     first, second = known.first[rows], known.second[rows]
-    values = known.values[rows]  # noqa: PD011: of no DataFrame
+    values = known.values[rows]  # noqa: PD011 (of no DataFrame)
     flat = (w[first] * w[second] * values * np.where(first == second, 1, 2)).sum()
     assert flat == pytest.approx(w @ known.of("g1").to_numpy() @ w)
     names = known.snp_names[known.snp_codes[known.snp_starts[i] : known.snp_starts[i + 1]]]
