@@ -97,7 +97,7 @@ def check_command(args):
     """Refuse a command that cannot work before anything is built for it."""
     command = args[0]
     if command not in COMMANDS:
-        near = difflib.get_close_matches(command.lstrip("-"), COMMANDS, n=2, cutoff=0.5)
+        near = difflib.get_close_matches(command.lstrip("-"), COMMANDS, n=2, cutoff=0.55)
         meant = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(COMMANDS)}"
         raise StopError(f"unknown command {command!r}: {meant} (--help tells more)", 2)
     if command == "data" and not {"list", "fetch", "-h", "--help"} & set(args[1:2]):

@@ -111,8 +111,7 @@ def test_a_bar_is_drawn_on_a_terminal(study, monkeypatch, capsys):
 
 def test_it_works_where_only_the_package_is_installed(study, tmp_path_factory):
     site = tmp_path_factory.mktemp("site")
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(Path(scomics_lite.__file__).parent, site / "scomics_lite", ignore=ignored)
+    shutil.copytree(Path(scomics_lite.__file__).parent, site / "scomics_lite")
     environ = {name: value for name, value in os.environ.items() if not name.startswith("SCOMICS_LITE")}
     running = shell(S_PREDIXCAN, study, env=environ | {"PYTHONPATH": str(site)})
     _, err = running.communicate(timeout=60)
