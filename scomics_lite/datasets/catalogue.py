@@ -82,8 +82,8 @@ def load(name, *, standin=False, cache_dir=None, progress=True):
         Samples, cells, spots or people in rows, design columns categorical with the reference level first in ``obs``.
         ``uns["dataset"]`` holds ``name``, ``title``, ``kind`` ("real" or "simulated"), ``sha256`` (of the file; of the
         files' sha256 lines where there are several), ``source``, ``licence``, ``citation``, ``units`` and, for
-        simulated sets, ``seed``. Truth of simulated sets: see `simulate.bulk_counts`. Traps of each set: see
-        ``data/README.md``.
+        simulated sets, ``seed``. Truth of simulated sets: see `simulate.bulk_counts`, and the cards of those of
+        genotypes. Traps of each set: see ``data/README.md``.
 
     Raises
     ------
@@ -144,7 +144,7 @@ def fetch(name, *, cache_dir=None, progress=True):
 
 
 def make_bundled(name):
-    """Simulate a bundled data set again from its stored recipe: the same counts as in the file.
+    """Simulate a bundled data set again from its stored recipe: the same counts or genotypes as in the file.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def make_bundled(name):
 
     Returns
     -------
-    AnnData
+    AnnData or MuData
 
     Examples
     --------
@@ -237,7 +237,7 @@ def _standin_advice(name):
 
 
 def _bundled_file(name):
-    return data_folder() / "simulated" / f"{name}.h5ad"
+    return standins.path_of(data_folder() / "simulated", name)
 
 
 def _load_bundled(name):

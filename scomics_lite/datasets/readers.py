@@ -3,16 +3,16 @@
 Each function takes ``{file name: path}`` and returns samples (cells, spots, people) in rows. Counts stay whole numbers
 where the file has whole numbers, sparse where the samples are cells or spots; design columns are categorical with the
 reference level first. The data cards (``data/README.md``) tell the traps that these functions step around.
+`genotype_readers` has those of genotypes.
 """
 
-import warnings
-
 import anndata
-import mudata
 import numpy as np
 import pandas as pd
-import rdata
 from scipy import sparse
+
+from scomics_lite.datasets import genotype_readers
+from scomics_lite.datasets.shapes import labelled, levels_of, names_of, pair, read_r
 
 
 def pasilla(files):
@@ -22,8 +22,8 @@ def pasilla(files):
     notes = notes.set_axis(notes.index.str.removesuffix("fb")).loc[counts.columns]
     obs = pd.DataFrame(
         {
-            "condition": _levels(notes["condition"], ["untreated", "treated"]),
-            "type": _levels(notes["type"].str.extract("^(paired|single)", expand=False), ["paired", "single"]),
+            "condition": levels_of(notes["condition"], ["untreated", "treated"]),
+            "type": levels_of(notes["type"].str.extract("^(paired|single)", expand=False), ["paired", "single"]),
         },
         index=counts.columns,
     )
@@ -34,20 +34,20 @@ def airway(files):
     """Read airway smooth muscle cells of four donors, with and without dexamethasone."""
     counts = pd.read_csv(files["airway_rawcounts.csv"], index_col="ensgene")
     notes = pd.read_csv(files["airway_metadata.csv"], index_col="id").loc[counts.columns]
-    notes["dex"] = _levels(notes["dex"], ["control", "treated"])
-    notes["celltype"] = _levels(notes["celltype"])
+    notes["dex"] = levels_of(notes["dex"], ["control", "treated"])
+    notes["celltype"] = levels_of(notes["celltype"])
     return _bulk(counts, notes)
 
 
 def pickrell(files):
     """Read 69 lymphoblastoid cell lines out of an R ExpressionSet."""
-    experiment = _rda(files["pickrell.rda"])["pickrell.eset"]
+    experiment = read_r(files["pickrell.rda"])["pickrell.eset"]
     matrix = experiment.assayData["exprs"]
     notes = experiment.phenoData.data
-    obs = pd.DataFrame({"gender": _levels(notes["gender"], ["female", "male"])}, index=_names(notes.index))
-    obs["population"] = _levels(notes["population"])
-    obs["study"] = _levels(notes["study"])
-    return _bulk(_labelled(matrix), obs)
+    obs = pd.DataFrame({"gender": levels_of(notes["gender"], ["female", "male"])}, index=names_of(notes.index))
+    obs["population"] = levels_of(notes["population"])
+    obs["study"] = levels_of(notes["study"])
+    return _bulk(labelled(matrix), obs)
 
 
 def mouse_ko(files):
@@ -55,34 +55,34 @@ def mouse_ko(files):
     counts = pd.read_csv(files["raw_counts_mouseKO.csv"], index_col=0)
     counts.columns = counts.columns.str.strip()  # the first name carries a tab
     genotype = counts.columns.str.slice(0, 2)
-    return _bulk(counts, pd.DataFrame({"genotype": _levels(genotype, ["WT", "KO"])}, index=counts.columns))
+    return _bulk(counts, pd.DataFrame({"genotype": levels_of(genotype, ["WT", "KO"])}, index=counts.columns))
 
 
 def islam_esmef(files):
     """Read mouse embryonic stem cells and fibroblasts; the names of the cells tell which is which."""
-    counts = _rda(files["es.mef.small.rda"])["es.mef.small"]
+    counts = read_r(files["es.mef.small.rda"])["es.mef.small"]
     celltype = counts.columns.astype(str).str.slice(0, 3)
-    obs = pd.DataFrame({"celltype": _levels(celltype, ["ESC", "MEF"])}, index=_names(counts.columns))
+    obs = pd.DataFrame({"celltype": levels_of(celltype, ["ESC", "MEF"])}, index=names_of(counts.columns))
     return _cells(sparse.csr_matrix(counts.to_numpy(dtype=np.int64).T), obs, counts.index)
 
 
 def pollen(files):
     """Read developing human brain cells: cultured progenitors, cortex at weeks 16, 21, and 21 plus 3 in culture."""
-    matrix = _labelled(_rda(files["pollen.rda"])["pollen"])
+    matrix = labelled(read_r(files["pollen.rda"])["pollen"])
     celltype = matrix.columns.str.extract(r"^Hi_(.+)_\d+$", expand=False)
-    obs = pd.DataFrame({"celltype": _levels(celltype, ["NPC", "GW16", "GW21", "GW21+3"])}, index=matrix.columns)
+    obs = pd.DataFrame({"celltype": levels_of(celltype, ["NPC", "GW16", "GW21", "GW21+3"])}, index=matrix.columns)
     return _cells(sparse.csr_matrix(matrix.to_numpy(dtype=np.int64).T), obs, matrix.index)
 
 
 def kang_muscat(files):
     """Read UMI counts of blood cells of two donors, stimulated or not, out of an R SingleCellExperiment."""
-    experiment = _rda(files["example_sce.rda"])["example_sce"]
+    experiment = read_r(files["example_sce.rda"])["example_sce"]
     counts = experiment.assays.data.listData["counts"]
     notes = experiment.colData.listData
-    obs = pd.DataFrame({"cluster_id": _levels(notes["cluster_id"])}, index=_names(experiment.colData.rownames))
-    obs["sample_id"] = _levels(notes["sample_id"])
-    obs["group_id"] = _levels(notes["group_id"], ["ctrl", "stim"])
-    obs["donor"] = _levels(obs["sample_id"].astype(str).str.extract(r"(\d+)$", expand=False))
+    obs = pd.DataFrame({"cluster_id": levels_of(notes["cluster_id"])}, index=names_of(experiment.colData.rownames))
+    obs["sample_id"] = levels_of(notes["sample_id"])
+    obs["group_id"] = levels_of(notes["group_id"], ["ctrl", "stim"])
+    obs["donor"] = levels_of(obs["sample_id"].astype(str).str.extract(r"(\d+)$", expand=False))
     adata = _cells(_column_sparse(counts).astype(np.int64), obs, counts.Dimnames[0])
     adata.var["ensembl"] = experiment.rowRanges.elementMetadata.listData["ENSEMBL"].astype(str)
     adata.obsm["X_tsne"] = experiment.int_colData.listData["reducedDims"].listData["TSNE"].to_numpy()
@@ -97,13 +97,13 @@ def cite_pbmc_inhouse(files):
     pieces = list(pd.read_csv(files["GSM4476363_RNA_raw.csv.gz"], index_col=0, chunksize=2_000))
     rna = sparse.vstack([sparse.csr_matrix(piece.to_numpy()) for piece in pieces]).T.tocsr()
     symbols = np.concatenate([piece.index for piece in pieces])
-    celltype = _levels(labels.loc[proteins.columns])  # alphabetical, "unknown" last
-    obs = pd.DataFrame({"celltype": celltype}, index=_names(proteins.columns))
-    rna = _cells(rna, obs, anndata.utils.make_index_unique(_names(symbols)))
+    celltype = levels_of(labels.loc[proteins.columns])  # alphabetical, "unknown" last
+    obs = pd.DataFrame({"celltype": celltype}, index=names_of(proteins.columns))
+    rna = _cells(rna, obs, anndata.utils.make_index_unique(names_of(symbols)))
     rna.var["symbol"] = symbols
     protein = _cells(sparse.csr_matrix(proteins.to_numpy().T), obs, proteins.index + "_protein")  # CD4 is a gene too
     protein.var["symbol"] = proteins.index.to_numpy()
-    return _pair(obs, rna=rna, protein=protein)
+    return pair(obs, rna=rna, protein=protein)
 
 
 def snare_cortex(files):
@@ -114,11 +114,11 @@ def snare_cortex(files):
     rna, atac, notes = rna[cells], atac[cells], notes.iloc[cells]
     peaks = np.flatnonzero((atac > 0).sum(axis=0).A1 >= 10)
     columns = {"celltype": "cluster (remapped)", "subtype": "Ident", "batch": "Batch"}
-    obs = pd.DataFrame({new: _levels(notes[old]) for new, old in columns.items()}, index=_names(notes.index))
+    obs = pd.DataFrame({new: levels_of(notes[old]) for new, old in columns.items()}, index=names_of(notes.index))
     rna = _cells(rna, obs, files["genes.txt"].read_text().split())
     atac = _cells(atac[:, peaks], obs, np.array(files["regions.txt"].read_text().split())[peaks])
     atac.var = _genome_positions(atac.var_names, "_")
-    both = _pair(obs, rna=rna, atac=atac)
+    both = pair(obs, rna=rna, atac=atac)
     both.uns["gene_peaks"] = sparse.load_npz(files["GxR.npz"])[:, peaks].tocsr()  # rows: genes, columns: peaks
     return both
 
@@ -139,14 +139,14 @@ def _deep_cells(rna, atac, classes):
 
 def scicar_a549(files):
     """Read RNA and open chromatin of A549 cells 0, 1 and 3 hours into dexamethasone; RNA turned back into counts."""
-    stored = _rda(files["data_A549.rda"])["data_A549"]
+    stored = read_r(files["data_A549.rda"])["data_A549"]
     hours = stored["labels"]["Time"].astype(int).to_numpy()
-    obs = pd.DataFrame({"hours": _levels(hours.astype(str))}, index=_names(stored["data"]["RNA"].Dimnames[1]))
+    obs = pd.DataFrame({"hours": levels_of(hours.astype(str))}, index=names_of(stored["data"]["RNA"].Dimnames[1]))
     logged, atac = (_column_sparse(stored["data"][kind]) for kind in ("RNA", "ATAC"))
     rna = _cells(_undo_log(logged), obs, stored["data"]["RNA"].Dimnames[0])
     atac = _cells(atac, obs, stored["data"]["ATAC"].Dimnames[0])
     atac.var = _genome_positions(atac.var_names, "-")
-    return _pair(obs, rna=rna, atac=atac)
+    return pair(obs, rna=rna, atac=atac)
 
 
 def _undo_log(logged):
@@ -168,7 +168,7 @@ def her2st(files):
     labels = pd.read_csv(paths["_labeled_coordinates.tsv"], sep="\t").set_index(["x", "y"])["label"]
     spots["label"] = labels.loc[list(zip(spots["new_x"], spots["new_y"], strict=True))].to_numpy()
     spots = spots.loc[counts.index]  # two labelled spots of A1 have no counts
-    obs = pd.DataFrame({"label": _levels(spots["label"], _TISSUES)}, index=counts.index)
+    obs = pd.DataFrame({"label": levels_of(spots["label"], _TISSUES)}, index=counts.index)
     obs[["array_x", "array_y"]] = spots[["x", "y"]]
     adata = _cells(sparse.csr_matrix(counts.to_numpy()), obs, counts.columns)
     adata.obsm["spatial"] = spots[["pixel_x", "pixel_y"]].to_numpy()
@@ -190,83 +190,6 @@ def _tissue_image(path):
     return {"images": {"hires": pixels}, "scalefactors": {"tissue_hires_scalef": 1 / 3.42}}
 
 
-def bigsnpr_example(files):
-    """Read genotypes in PLINK's binary format: copies of ``allele1``, NaN where missing."""
-    names = ["family", "individual", "father", "mother", "sex", "phenotype"]
-    people = pd.read_csv(files["example.fam"], sep="\t", names=names)
-    names = ["chrom", "snp", "centimorgan", "position", "allele1", "allele2"]
-    snps = pd.read_csv(files["example.bim"], sep="\t", names=names, dtype={"chrom": str}).set_index("snp")
-    dosages = _plink_dosages(files["example.bed"], len(people), len(snps))
-    obs = pd.DataFrame({"family": _levels(people["family"])}).set_index(_names(people["individual"]))
-    obs["phenotype"] = people["phenotype"].to_numpy()  # 1 control, 2 case
-    return anndata.AnnData(dosages, obs=obs, var=snps.rename_axis(None))
-
-
-def _plink_dosages(path, n_people, n_snps):
-    """Unpack two bits a genotype, lowest first: 00 two copies of allele 1, 01 missing, 10 one copy, 11 none."""
-    raw = np.fromfile(path, dtype=np.uint8)
-    if list(raw[:3]) != [0x6C, 0x1B, 0x01]:
-        raise ValueError(f"{path}: not a PLINK .bed file in SNP-major order")
-    codes = (raw[3:].reshape(n_snps, -1, 1) >> np.array([0, 2, 4, 6], dtype=np.uint8)) & 3
-    return np.array([2.0, np.nan, 1.0, 0.0])[codes.reshape(n_snps, -1)[:, :n_people].T]
-
-
-def susie_n3(files):
-    """Read centred genotypes of 574 people and two simulated traits with known effects."""
-    stored = _rda(files["N3finemapping.RData"])["N3finemapping"]
-    positions = stored["pos"]
-    var = pd.DataFrame({"chrom": str(stored["chrom"][0]), "position": positions}, index=_names(positions))
-    var["allele_frequency"] = stored["allele_freq"].ravel()
-    var[["effect_1", "effect_2"]] = stored["true_coef"]
-    obs = pd.DataFrame(stored["Y"], columns=["trait_1", "trait_2"], index=_numbered("person", len(stored["Y"])))
-    adata = anndata.AnnData(np.ascontiguousarray(stored["X"]), obs=obs, var=var)
-    adata.uns["residual_variance"] = stored["residual_variance"]
-    return adata
-
-
-def susie_mismatch(files):
-    """Read z-scores of one trait on 500 variants in one row, and a correlation matrix from other people in ``varp``."""
-    stored = _rda(files["rss_mismatch_example.RData"])["rss_mismatch_example"]
-    obs = pd.DataFrame({"n": stored["n"]}, index=["trait"])
-    adata = anndata.AnnData(stored["z"][None, :], obs=obs, var=pd.DataFrame(index=_numbered("variant", 500)))
-    adata.layers["bhat"], adata.layers["shat"] = stored["bhat"][None, :], stored["shat"][None, :]
-    adata.varp["ld"] = np.ascontiguousarray(stored["R"])
-    return adata
-
-
-def geuvadis_eqtl_sets(files):
-    """Read 62 variants and the genes that each is associated with; variant and genes share an ``eqtl_set``."""
-    table = _labelled(_rda(files["data_GEUVADIS_combined.rda"])["data_GEUVADIS_combined"])
-    is_variant = np.array([set(column[~np.isnan(column)]) <= {0.0, 1.0, 2.0} for column in table.to_numpy().T])
-    var = pd.DataFrame({"eqtl_set": np.cumsum(is_variant)}, index=table.columns)  # a variant opens each set
-    obs = pd.DataFrame(index=table.index)
-    parts = {"genotypes": is_variant, "expression": ~is_variant}
-    parts = {
-        name: anndata.AnnData(table.to_numpy()[:, chosen], obs=obs.copy(), var=var[chosen].copy())
-        for name, chosen in parts.items()
-    }
-    return _pair(obs, **parts)
-
-
-def geuvadis_chr19(files):
-    """Read transcript counts and genotypes of chromosome 19; ``selected`` marks the package's small subset."""
-    counts = pd.read_csv(files["TrQuantCount_CEU_chr19.tsv"], sep="\t", index_col="TargetID")
-    names = ["chrom", "start", "end", "gene"]
-    where = pd.read_csv(files["genes_chr19.bed"], sep="\t", names=names, dtype={"chrom": str})
-    var = pd.DataFrame({"gene": counts.pop("Gene_Symbol")}).join(where.set_index("gene"), on="gene")
-    var["selected"] = var.index.isin(_rda(files["counts.rda"])["counts"]["TargetID"].astype(str))
-    snps = _rda(files["genotypes.rda"])["genotypes"].set_index("snpId")
-    codes = snps[counts.columns].to_numpy(dtype=float).T
-    places = pd.DataFrame(
-        {"chrom": snps["chr"].astype(str).to_numpy(), "position": snps["start"].to_numpy(dtype=int)},
-        index=_names(snps.index),
-    )
-    obs = pd.DataFrame(index=_names(counts.columns))
-    transcripts = anndata.AnnData(counts.to_numpy().T, obs=obs.copy(), var=var.rename_axis(None))
-    genotypes = anndata.AnnData(np.where(codes < 0, np.nan, codes), obs=obs.copy(), var=places)  # -1: missing
-    return _pair(obs, transcripts=transcripts, genotypes=genotypes)
-
-
 READERS = {
     "pasilla": pasilla,
     "airway": airway,
@@ -275,11 +198,11 @@ READERS = {
     "pollen": pollen,
     "kang_muscat": kang_muscat,
     "mouseKO": mouse_ko,
-    "susie_mismatch": susie_mismatch,
-    "susie_n3": susie_n3,
-    "bigsnpr_example": bigsnpr_example,
-    "geuvadis_eqtl_sets": geuvadis_eqtl_sets,
-    "geuvadis_chr19": geuvadis_chr19,
+    "susie_mismatch": genotype_readers.susie_mismatch,
+    "susie_n3": genotype_readers.susie_n3,
+    "bigsnpr_example": genotype_readers.bigsnpr_example,
+    "geuvadis_eqtl_sets": genotype_readers.geuvadis_eqtl_sets,
+    "geuvadis_chr19": genotype_readers.geuvadis_chr19,
     "cite_pbmc_inhouse": cite_pbmc_inhouse,
     "snare_cortex": snare_cortex,
     "scicar_a549": scicar_a549,
@@ -288,38 +211,10 @@ READERS = {
 }
 
 
-def _rda(path):
-    """Read an R data file; classes that rdata does not know come back as plain objects, which is what we want."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Missing constructor for R class", category=UserWarning)
-        return rdata.read_rda(path, default_encoding="utf8")
-
-
-def _labelled(array):
-    """Make a DataFrame of an R matrix with names."""
-    rows, columns = (_names(array.coords[dimension].to_numpy()) for dimension in array.dims)
-    return pd.DataFrame(array.to_numpy(), index=rows, columns=columns)
-
-
 def _column_sparse(matrix):
     """Make a samples × genes matrix of R's genes × samples ``dgCMatrix``: the same arrays, read by rows."""
     n_genes, n_samples = matrix.Dim
     return sparse.csr_matrix((matrix.x, matrix.i, matrix.p), shape=(n_samples, n_genes))
-
-
-def _levels(values, levels=None):
-    """Make a categorical of the levels that occur, in the order of `levels`, else sorted with "unknown" at the end."""
-    values = np.asarray(values, dtype=str)
-    levels = levels or sorted(set(values), key=lambda level: (level == "unknown", level))
-    return pd.Categorical(values, categories=[level for level in levels if level in set(values)])
-
-
-def _names(values):
-    return pd.Index(np.asarray(values, dtype=str).astype(object))
-
-
-def _numbered(prefix, n):
-    return [f"{prefix}_{i + 1}" for i in range(n)]
 
 
 def _bulk(counts, obs):
@@ -327,22 +222,14 @@ def _bulk(counts, obs):
     matrix = counts.to_numpy().T
     matrix = matrix.astype(np.int64) if matrix.dtype.kind == "i" else matrix  # squares of counts must not overflow
     obs = obs.loc[counts.columns].rename_axis(None)
-    return anndata.AnnData(np.ascontiguousarray(matrix), obs=obs, var=pd.DataFrame(index=_names(counts.index)))
+    return anndata.AnnData(np.ascontiguousarray(matrix), obs=obs, var=pd.DataFrame(index=names_of(counts.index)))
 
 
 def _cells(matrix, obs, names):
-    return anndata.AnnData(matrix, obs=obs.copy().rename_axis(None), var=pd.DataFrame(index=_names(names)))
+    return anndata.AnnData(matrix, obs=obs.copy().rename_axis(None), var=pd.DataFrame(index=names_of(names)))
 
 
 def _genome_positions(names, separator):
     """Take chromosome, start and end out of names such as ``chr1_100_200``."""
     var = names.to_series().str.split(separator, expand=True).set_axis(["chrom", "start", "end"], axis=1)
     return var.astype({"start": int, "end": int})
-
-
-def _pair(obs, **modalities):
-    """Put modalities of the same cells together; what describes the cells stands in the common ``obs`` too."""
-    with mudata.set_options(pull_on_update=False):
-        both = mudata.MuData(modalities)
-    both.obs = obs.copy().rename_axis(None)
-    return both

@@ -2,7 +2,8 @@
 
 ``data/simulated/<name>.json`` holds the recipe: seed, settings, design, and, for the stand-in of a real set, summaries
 estimated from it (quantiles, bins), nothing of a single gene's counts. ``<name>.h5ad`` beside it holds what `make`
-makes of the recipe. A stand-in has the design of its real set, so that code written for one runs on the other.
+makes of the recipe (``.h5mu`` where it has several modalities). A stand-in has the design of its real set, so that code
+written for one runs on the other. Those of genotypes are made by `genotype_standins`.
 
 To make all of them again, where the real sets are cached::
 
@@ -17,11 +18,13 @@ from functools import partial
 
 import anndata
 import h5py
+import mudata
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from scomics_lite import simulate
+from scomics_lite.datasets import genotype_standins
 
 # What is chosen, not estimated. `genes` keeps each file under 600 KB; `groups` are the columns whose combinations make
 # replicates; a `seed` is the year of the real set's paper, so that nobody can suspect it was picked for its outcome.
@@ -105,9 +108,10 @@ def make(recipe):
 
     Returns
     -------
-    AnnData
+    AnnData or MuData
         As `simulate.bulk_counts` or `simulate.cell_counts` returns it, with gene names ``sim_gene00001`` …; counts
-        sparse where the set is of single cells, not whole where it stands for expected counts.
+        sparse where the set is of single cells, not whole where it stands for expected counts. Of genotypes, as
+        `genotype_standins.make` returns it.
 
     Examples
     --------
@@ -115,6 +119,8 @@ def make(recipe):
     >>> adata.shape, float(adata.var["changed"].mean())
     ((8, 5000), 0.3)
     """
+    if "genotypes" in recipe:
+        return genotype_standins.make(recipe)
     draw = partial(simulate.cell_counts, **recipe["cells"]) if "cells" in recipe else simulate.bulk_counts
     adata = draw(
         _design(recipe),
@@ -170,17 +176,45 @@ def write_all(folder, load):
         replace(simulate.typical_umis(), n_genes=1_000)
     )  # ten times the depth: as if all fell on 1,000 genes
     recipes |= {"compositional_bulk": COMPOSITIONAL, "donors_simulated": {**DONORS, "parameters": deep}}
+    recipes |= {f"{name}_simulated": settings for name, settings in genotype_standins.SETTINGS.items()}
     for name, recipe in recipes.items():
-        (folder / f"{name}.json").write_text(json.dumps(recipe, indent=1) + "\n")
-        _write_small(folder / f"{name}.h5ad", make(recipe))
+        write(folder, name, recipe)
+
+
+def write(folder, name, recipe):
+    """Write one recipe and the data set that it makes to `folder`."""
+    (folder / f"{name}.json").write_text(json.dumps(recipe, indent=1) + "\n")
+    data = make(recipe)
+    if isinstance(data, anndata.AnnData):
+        _write_small(folder / f"{name}.h5ad", data)
+    else:
+        with mudata.set_options(pull_on_update=False):
+            data.write_h5mu(folder / f"{name}.h5mu", compression="gzip", compression_opts=9)
+
+
+def path_of(folder, name):
+    """Give the file of a bundled data set, whose end tells whether it has several modalities."""
+    several = folder / f"{name}.h5mu"
+    return several if several.is_file() else folder / f"{name}.h5ad"
 
 
 def read(folder, name):
     """Read a bundled data set back, in the form in which `make` made it."""
-    adata = anndata.read_h5ad(folder / f"{name}.h5ad")
+    path = path_of(folder, name)
+    if path.suffix == ".h5mu":
+        return _read_modalities(path)
+    adata = anndata.read_h5ad(path)
     if read_recipe(folder, name).get("sparse"):
         adata.X = sparse.csr_matrix(adata.X)
     return adata
+
+
+def _read_modalities(path):
+    with mudata.set_options(pull_on_update=False):
+        data = mudata.read_h5mu(path)
+    for part in data.mod.values():  # mudata stores repeated texts as categories
+        part.var = part.var.astype(dict.fromkeys(part.var.select_dtypes("category"), object))
+    return data
 
 
 def read_recipe(folder, name):

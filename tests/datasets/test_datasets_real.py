@@ -166,7 +166,7 @@ def test_scicar_counts_are_exact():
     counts = both["rna"].X
     assert counts.dtype == np.int64
     assert counts.data.min() == 1
-    stored = readers._rda(Path(DATA) / "scicar_a549" / "data_A549.rda")["data_A549"]["data"]["RNA"]
+    stored = readers.read_r(Path(DATA) / "scicar_a549" / "data_A549.rda")["data_A549"]["data"]["RNA"]
     # forwards again: ln(1 + count × the scale of the cell) is what the file holds
     scale = np.expm1(np.minimum.reduceat(stored.x, stored.p[:-1]))
     logged = np.log1p(counts.data * np.repeat(scale, np.diff(counts.indptr)))
@@ -196,39 +196,6 @@ def test_the_image_of_a1_lies_under_its_spots():
     tissue = pixels.max(axis=2) > 0  # the slide around the tissue was painted black
     assert tissue[y, x].mean() > 0.95
     assert tissue[:1_800].mean() < 0.8
-
-
-def test_plink_genotypes():
-    adata = load("bigsnpr_example")
-    assert np.unique(adata.X).tolist() == [0, 1, 2]
-    assert adata.obs["family"].nunique() == 19
-    assert set(adata.obs["phenotype"]) == {1, 2}
-
-
-def test_susie_sets_hold_their_truth():
-    adata = load("susie_n3")
-    assert (adata.var[["effect_1", "effect_2"]] != 0).sum().tolist() == [3, 3]
-    frequency = adata.var["allele_frequency"].to_numpy()
-    dosages = adata.X + 2 * frequency
-    near = np.abs(dosages - dosages.round()) < 1e-4
-    assert near.mean() > 0.99  # whole dosages but for people whose genotype was missing
-    summary = load("susie_mismatch")
-    np.testing.assert_allclose(summary.X, summary.layers["bhat"] / summary.layers["shat"])
-    np.testing.assert_allclose(np.diag(summary.varp["ld"]), 1)
-
-
-def test_geuvadis_links_genes_with_variants():
-    sets = load("geuvadis_eqtl_sets")
-    assert {name: part.shape for name, part in sets.mod.items()} == {"genotypes": (373, 62), "expression": (373, 132)}
-    assert sets["genotypes"].var["eqtl_set"].tolist() == list(range(1, 63))
-    assert np.isnan(sets["genotypes"].X).sum() == 87
-    assert sets["expression"].var.loc["UGT2B17", "eqtl_set"] == sets["genotypes"].var.loc["esv2658282", "eqtl_set"]
-    chromosome = load("geuvadis_chr19")
-    assert chromosome["transcripts"].var["selected"].sum() == 208
-    assert np.isnan(chromosome["genotypes"].X).sum() == 1_482
-    assert np.nanmax(chromosome["genotypes"].X) == 2
-    first = chromosome["genotypes"].var.iloc[0]
-    assert (first["chrom"], first["position"]) == ("19", 1_392_636)
 
 
 def test_containers():

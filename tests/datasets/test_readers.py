@@ -5,7 +5,6 @@ The numbers are this file's own, so these tests need no data set. `test_datasets
 
 import gzip
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import rdata
+from fixtures.r_files import RObject, r_matrix, write_rda
 from matplotlib import image
-from rdata.conversion import to_r
 from scipy import sparse
 
 from scomics_lite import datasets
@@ -42,31 +41,6 @@ def assert_levels(column, values, levels):
 # --- files of R -------------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class RObject:
-    """A value of R with attributes, which rdata's writer does not know by itself."""
-
-    value: object
-    attributes: dict
-
-
-def write_rda(path, **variables):
-    def write(data, converter):
-        plain = converter.convert_to_r_object(data.value)
-        attributes = converter.convert_to_r_attributes(data.attributes)
-        is_object = "class" in data.attributes
-        return to_r.build_r_object(plain.info.type, value=plain.value, is_object=is_object, attributes=attributes)
-
-    constructors = {**to_r.DEFAULT_CLASS_MAP, RObject: write}
-    rdata.write_rda(path, variables, constructor_dict=constructors, compression="bzip2")  # gzip takes 30 times as long
-
-
-def r_matrix(table):
-    """Make a matrix with names of rows and columns, stored column by column as R does."""
-    names = [table.index.to_numpy(dtype=str), table.columns.to_numpy(dtype=str)]
-    return RObject(table.to_numpy().ravel(order="F"), {"dim": np.array(table.shape), "dimnames": names})
-
-
 def as_read(folder, value):
     """Give back what rdata makes of a value once it is in a file."""
     write_rda(folder / "value.rda", value=value)
@@ -90,7 +64,7 @@ def rda_holds(monkeypatch):
     """Stand in for reading S4 objects, which rdata cannot write: {file name: {variable: value}}."""
 
     def hold(contents):
-        monkeypatch.setattr(readers, "_rda", lambda path: contents[path.name])
+        monkeypatch.setattr(readers, "read_r", lambda path: contents[path.name])
         return {name: Path(name) for name in contents}
 
     return hold
@@ -101,7 +75,7 @@ def test_r_classes_that_rdata_does_not_know_come_back_plain_and_silently(tmp_pat
     write_rda(tmp_path / "thing.rda", thing=thing, café="naïve")
     with pytest.warns(UserWarning, match="Missing constructor"):
         rdata.read_rda(tmp_path / "thing.rda")
-    stored = readers._rda(tmp_path / "thing.rda")  # a warning would be an error here
+    stored = readers.read_r(tmp_path / "thing.rda")  # a warning would be an error here
     assert list(stored) == ["thing", "café"]
     assert stored["thing"].to_numpy().tolist() == [1.5, 2.5]
     assert stored["café"] == ["naïve"]
@@ -235,127 +209,6 @@ def test_kang_turns_r_columns_into_rows_and_finds_the_donors(tmp_path, rda_holds
     assert_levels(adata.obs["group_id"], ["stim", "ctrl", "ctrl"], ["ctrl", "stim"])
     assert_levels(adata.obs["sample_id"], ["stim107", "ctrl101", "ctrl107"], ["ctrl101", "ctrl107", "stim107"])
     assert_levels(adata.obs["donor"], ["107", "101", "107"], ["101", "107"])
-
-
-# --- genotypes --------------------------------------------------------------------------------------------------------
-
-
-def test_plink_counts_allele_1_and_leaves_out_the_missing(tmp_path):
-    (tmp_path / "example.fam").write_text(
-        "POP2\tI0\t0\t0\t0\t1\nPOP10\tI1\t0\t0\t0\t2\nPOP2\tI2\t0\t0\t0\t2\nPOP1\tI3\t0\t0\t0\t1\nPOP1\tI4\t0\t0\t0\t1\n"
-    )
-    (tmp_path / "example.bim").write_text("1\tSNP0\t0\t112\tA\tT\n22\tSNP1\t0.5\t1098\tT\tC\n")
-    # two bits a person, the first person lowest: 00 two copies, 01 missing, 10 one, 11 none; the fifth opens a byte
-    bits = [0b11_10_01_00, 0b00_00_00_10, 0b00_00_11_11, 0b01]
-    (tmp_path / "example.bed").write_bytes(bytes([0x6C, 0x1B, 0x01, *bits]))
-    adata = read("bigsnpr_example", tmp_path)
-    assert isinstance(adata.X, np.ndarray)
-    np.testing.assert_array_equal(adata.X, [[2, 0], [np.nan, 0], [1, 2], [0, 2], [1, np.nan]])
-    assert adata.obs_names.tolist() == ["I0", "I1", "I2", "I3", "I4"]
-    assert_levels(adata.obs["family"], ["POP2", "POP10", "POP2", "POP1", "POP1"], ["POP1", "POP10", "POP2"])
-    assert adata.obs["phenotype"].tolist() == [1, 2, 2, 1, 1]
-    assert adata.var_names.tolist() == ["SNP0", "SNP1"]
-    assert adata.var.to_dict("list") == {
-        "chrom": ["1", "22"],
-        "centimorgan": [0, 0.5],
-        "position": [112, 1098],
-        "allele1": ["A", "T"],
-        "allele2": ["T", "C"],
-    }
-
-
-def test_susie_n3_keeps_people_in_rows_and_the_truth_in_var(tmp_path):
-    genotypes = np.array([[-0.25, 0.5, 1.0], [0.75, -0.5, 0.0]])
-    stored = {
-        "X": genotypes,
-        "chrom": np.array(["chr19"]),
-        "pos": np.array([8126133, 8126300, 8126517]),
-        "true_coef": np.array([[0, 0], [1.5, 0], [0, -2.5]]),
-        "residual_variance": np.array([6.25, 1.75]),
-        "Y": np.array([[0.5, 1.5], [-1.0, 2.0]]),
-        "allele_freq": np.array([[0.125], [0.25], [0.5]]),
-        "V": np.eye(2),
-    }
-    write_rda(tmp_path / "N3finemapping.RData", N3finemapping=stored)
-    adata = read("susie_n3", tmp_path)
-    np.testing.assert_array_equal(adata.X, genotypes)
-    assert adata.X.flags.c_contiguous
-    assert adata.obs_names.tolist() == ["person_1", "person_2"]
-    assert adata.obs.to_dict("list") == {"trait_1": [0.5, -1.0], "trait_2": [1.5, 2.0]}
-    assert adata.var_names.tolist() == ["8126133", "8126300", "8126517"]
-    assert adata.var.to_dict("list") == {
-        "chrom": ["chr19"] * 3,
-        "position": [8126133, 8126300, 8126517],
-        "allele_frequency": [0.125, 0.25, 0.5],
-        "effect_1": [0, 1.5, 0],
-        "effect_2": [0, 0, -2.5],
-    }
-    assert adata.uns["residual_variance"].tolist() == [6.25, 1.75]
-
-
-def test_susie_mismatch_has_one_row_and_a_correlation_matrix(tmp_path):
-    z, correlations = np.arange(500) / 8, np.arange(250_000.0).reshape(500, 500)
-    stored = {"z": z, "bhat": z + 1, "shat": z + 2, "n": 424_366.5, "R": correlations}
-    write_rda(tmp_path / "rss_mismatch_example.RData", rss_mismatch_example=stored)
-    adata = read("susie_mismatch", tmp_path)
-    assert adata.shape == (1, 500)
-    np.testing.assert_array_equal(adata.X[0], z)
-    np.testing.assert_array_equal(adata.layers["bhat"][0], z + 1)
-    np.testing.assert_array_equal(adata.layers["shat"][0], z + 2)
-    np.testing.assert_array_equal(adata.varp["ld"], correlations)  # not symmetric here, so a turned one would show
-    assert adata.obs["n"].to_dict() == {"trait": 424_366.5}
-    assert adata.var_names[[0, 499]].tolist() == ["variant_1", "variant_500"]
-
-
-def test_geuvadis_sets_tell_variants_from_genes_by_their_values(tmp_path):
-    table = pd.DataFrame(
-        {
-            "rs1": [0, 1, 2, np.nan],  # missing in one person, and a variant all the same
-            "GENE1": [0.0, 1.0, 2.0, 0.5],
-            "GENE2": [-1.5, 0.25, 3.0, 1.0],
-            "esv2": [0, 0, 1, 0],
-            "GENE3": [1.0, 2.0, 0.0, -1.0],
-        },
-        index=["HG1", "HG2", "HG3", "HG4"],
-    )
-    write_rda(tmp_path / "data_GEUVADIS_combined.rda", data_GEUVADIS_combined=r_matrix(table))
-    both = read("geuvadis_eqtl_sets", tmp_path)
-    assert list(both.mod) == ["genotypes", "expression"]
-    assert both.obs_names.tolist() == ["HG1", "HG2", "HG3", "HG4"]
-    for part, columns, sets in (
-        ("genotypes", ["rs1", "esv2"], [1, 2]),
-        ("expression", ["GENE1", "GENE2", "GENE3"], [1, 1, 2]),
-    ):
-        assert both[part].obs_names.tolist() == table.index.tolist()
-        assert both[part].var["eqtl_set"].to_dict() == dict(zip(columns, sets, strict=True))
-        np.testing.assert_array_equal(both[part].X, table[columns])
-
-
-def test_geuvadis_chr19_joins_transcripts_with_places_and_people_with_genotypes(tmp_path):
-    (tmp_path / "TrQuantCount_CEU_chr19.tsv").write_text(
-        "TargetID\tGene_Symbol\tNA1\tNA2\nENST1\tENSG9\t0\t1.5\nENST2\tENSG1\t3\t4\nENST3\tENSG1\t5\t6\n"
-    )
-    (tmp_path / "genes_chr19.bed").write_text("19\t100\t200\tENSG1\n19\t300\t400\tENSG5\n")
-    chosen = pd.DataFrame({"TargetID": ["ENST2"], "Gene_Symbol": ["ENSG1"], "NA1": [3.0], "NA2": [4.0]}, index=[54])
-    write_rda(tmp_path / "counts.rda", counts=chosen)
-    # people in another order than in the counts, and one too many
-    snps = {"chr": [19, 19], "start": [500, 600], "end": [501, 601], "snpId": ["snp_a", "snp_b"]}
-    snps = pd.DataFrame({**snps, "NA2": [2, -1], "NA7": [1, 1], "NA1": [-1, 0]}, index=[16906, 16922])
-    write_rda(tmp_path / "genotypes.rda", genotypes=snps)
-    both = read("geuvadis_chr19", tmp_path)
-    assert list(both.mod) == ["transcripts", "genotypes"]
-    for part in both.mod.values():
-        assert part.obs_names.tolist() == ["NA1", "NA2"]
-    transcripts, genotypes = both["transcripts"], both["genotypes"]
-    np.testing.assert_array_equal(transcripts.X, [[0, 3, 5], [1.5, 4, 6]])
-    assert transcripts.var_names.tolist() == ["ENST1", "ENST2", "ENST3"]
-    assert transcripts.var["gene"].tolist() == ["ENSG9", "ENSG1", "ENSG1"]
-    assert transcripts.var["chrom"].fillna("nowhere").tolist() == ["nowhere", "19", "19"]
-    np.testing.assert_array_equal(transcripts.var[["start", "end"]], [[np.nan, np.nan], [100, 200], [100, 200]])
-    assert transcripts.var["selected"].tolist() == [False, True, False]
-    np.testing.assert_array_equal(genotypes.X, [[np.nan, 0], [2, np.nan]])
-    assert genotypes.var_names.tolist() == ["snp_a", "snp_b"]
-    assert genotypes.var.to_dict("list") == {"chrom": ["19", "19"], "position": [500, 600]}
 
 
 # --- several modalities, and space ------------------------------------------------------------------------------------

@@ -215,7 +215,8 @@ def tracked_files():
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("no git repository here")
     paths = [ROOT / name for name in done.stdout.decode().split("\0") if name]
-    return [path for path in paths if path.is_file() and path.suffix not in (".gz", ".h5ad", ".npz", ".png")]
+    binary = {".bed", ".gz", ".h5ad", ".h5mu", ".npz", ".png", ".tbi"}
+    return [path for path in paths if path.is_file() and path.suffix not in binary]
 
 
 def test_no_machine_path_and_no_package_registry_anywhere():
