@@ -7,8 +7,8 @@ for association with a trait, person by person (PrediXcan) or from the published
 Read `summary_association` first: `s_predixcan`, the whole path in one function. What goes in: `plink_files` and
 `vcf_files` read genotypes (`genotypes` holds what they share, `vcf_checks` what is looked at first), `snp_filters` says
 which SNPs can be trusted, `alleles` which letters mean the same, and `dosages` takes numbers and names out of AnnData and tables; `models`,
-`covariance_files` and `gwas_files` read and write the files of the PrediXcan ecosystem; `gwas_lines` and `gwas_columns`
-know what stands in a GWAS, `file_access` opens files, `text_tables` and `text_fields` take text apart.
+`covariance_files` and `gwas_files` read and write the files of the PrediXcan ecosystem; `gene_covariances` holds covariances,
+`gwas_lines` and `gwas_columns` know what stands in a GWAS, `file_access` opens files, `text_tables` and `text_fields` take text apart.
 How weights are learned:
 `coordinate_descent` holds the penalised regression, `penalty_paths` its way from large to small penalties, and
 `elastic_net` what users see of it; `cross_validation` leaves people out by `folds`, `fitted_weights` chooses the
@@ -24,11 +24,12 @@ penalty by that, `training` does it for all genes (`training_data` goes in, cut 
 from scomics_lite.twas.alleles import alignment, complement, is_palindromic, is_strand_flip
 from scomics_lite.twas.causal_genes import expression_correlation, locus_posterior
 from scomics_lite.twas.colocalisation_tests import colocalisation
-from scomics_lite.twas.covariance_files import Covariances, covariances, read_covariance
+from scomics_lite.twas.covariance_files import covariances, read_covariance
 from scomics_lite.twas.cross_validation import NestedPerformance, nested_cross_validation
 from scomics_lite.twas.elastic_net import ElasticNetPath, elastic_net_path, kkt_violation
 from scomics_lite.twas.eqtls import marginal_eqtls
 from scomics_lite.twas.fitted_weights import ElasticNetFit, fit_elastic_net
+from scomics_lite.twas.gene_covariances import Covariances
 from scomics_lite.twas.gwas_files import read_gwas
 from scomics_lite.twas.individual_association import predixcan
 from scomics_lite.twas.models import PredictionModel, read_model

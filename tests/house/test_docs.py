@@ -95,6 +95,7 @@ TAUGHT = (
     "twas.finished_genes",
     "twas.fitted_weights",
     "twas.folds",
+    "twas.gene_covariances",
     "twas.gene_stacks",
     "twas.gene_windows",
     "twas.gwas_columns",
