@@ -20,7 +20,7 @@ from scomics_lite.validation import warn
 SWEEPS = 3  # of coordinate descent between two leaps: the fastest of 1, 2, 3, 5, 10 on 450 people × 2,000 SNPs in LD
 ROUNDS = 2_000  # a hundred times what any of our cases took
 TOLERANCE = 1e-8  # violation of the conditions of a minimum, in units of the penalty
-# Without l2 and with SNPs in perfect LD f is flat in some directions: leaps then go far along them, until a sign changes.
+# Without l2 and with SNPs in perfect LD f is flat in some directions: leaps go far along them, until a sign changes.
 LEAST_CURVATURE = 1e-8
 ROUNDING = 1e-13  # the same in standard deviations: what sums of some hundred float64 products leave open
 

@@ -170,9 +170,12 @@ def walk(part, lambdas, mixing, *, may_stop=False):
     if not part.y.any():
         return weights, explained
     gradient, last = part.covariances, part.largest_lambda(mixing)
+    nothing = lambdas >= (last if mixing >= LEAST_MIXING else np.inf)  # and no weight of 1e-17 from rounding
     for k, lambda_ in enumerate(lambdas):
-        likely = part.usable & (np.abs(gradient) >= mixing * max(2 * lambda_ - last, lambda_ / 2) / part.sd)
+        if nothing[k]:
+            continue
         weights[k] = _start(weights, lambdas, k)
+        likely = _strong(part, gradient, mixing, lambda_, last)
         gradient, explained[k] = _solve(part, weights[k], likely, lambda_ / part.sd, mixing)
         last = lambda_
         gain = explained[k] - explained[max(k - 1, 0)]
@@ -188,6 +191,11 @@ def _start(weights, lambdas, k):
     before, last = weights[k - 2], weights[k - 1]
     guess = last + (last - before) * ((lambdas[k] - lambdas[k - 1]) / (lambdas[k - 1] - lambdas[k - 2]))
     return np.where(guess * last > 0, guess, 0.0)
+
+
+def _strong(part, gradient, mixing, lambda_, last):
+    """Guess which SNPs get a weight at λ, from the gradient at the last, if none changes faster than λ."""
+    return part.usable & (np.abs(gradient) >= mixing * max(2 * lambda_ - last, lambda_ / 2) / part.sd)
 
 
 def _solve(part, weights, likely, lambda_, mixing):

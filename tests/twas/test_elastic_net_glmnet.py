@@ -40,7 +40,7 @@ def case(name):
 @pytest.mark.parametrize("name", CASES.index)
 def test_weights_are_those_of_glmnet_at_the_same_lambda(name):
     dosages, y, _, settings = case(name)
-    theirs = table("coefficients").query("case == @name").pivot(index="lambda", columns="snp", values="weight")
+    theirs = table("coefficients").query("case == @name").pivot_table(index="lambda", columns="snp", values="weight")
     theirs = theirs.sort_index(ascending=False).fillna(0.0)
     path = twas.elastic_net_path(dosages, y, lambdas=theirs.index, **settings)
     np.testing.assert_allclose(path.lambdas, theirs.index, rtol=1e-14)
@@ -61,7 +61,7 @@ def test_the_default_path_has_glmnet_s_lambdas_and_ends_where_it_ends(name):
     theirs = table("paths").query("case == @name")
     path = twas.elastic_net_path(dosages, y, **settings)
     np.testing.assert_allclose(path.lambdas, theirs["lambda"], rtol=1e-10)
-    first = int(settings["mixing"] == 0)  # glmnet reports the first weights of ridge regression as 0: lambda is infinite
+    first = int(settings["mixing"] == 0)  # ridge regression: glmnet's first weights are those of an infinite lambda
     np.testing.assert_allclose(path.deviance_ratio[first:], theirs["dev_ratio"][first:], atol=1e-7)
 
 
