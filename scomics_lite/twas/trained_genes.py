@@ -27,6 +27,22 @@ def as_model(data, results, windows, keep):
     -------
     model : PredictionModel
     covariances : Covariances
+
+    Examples
+    --------
+    >>> import anndata
+    >>> from scomics_lite.twas.gene_windows import Windows
+    >>> from scomics_lite.twas.training_data import TrainingData
+    >>> snps = pd.DataFrame({"chromosome": "1", "position": [10, 20], "ref_allele": "A", "eff_allele": "G"})
+    >>> panel = anndata.AnnData(np.array([[0.0, 1], [1, 1], [2, 0]]), var=snps.set_index(pd.Index(["rs1", "rs2"])))
+    >>> expression = pd.DataFrame({"FTO": [0.1, 0.4, 0.9]}, panel.obs_names)
+    >>> genes = pd.DataFrame({"chromosome": ["1"], "start": [10], "end": [20]}, ["FTO"])
+    >>> result = {"gene": "FTO", "n_window": 2, "status": "fitted", "rho_avg": 0.5, "rho_zscore": 3.0, "pvalue": 0.003}
+    >>> result |= {"keep": True, "columns": [0], "weights": [0.4]}
+    >>> data = TrainingData(panel, expression, genes, "gene")
+    >>> model, covariances = as_model(data, [result], Windows(panel.var, 5), "predictive")
+    >>> model, float(covariances.of("FTO").loc["rs1", "rs1"])
+    (PredictionModel: 1 genes (FTO), 1 weights of 1 SNPs, 1.0)
     """
     fitted = _statuses(results, keep)
     kept = fitted["status"] == "kept"
