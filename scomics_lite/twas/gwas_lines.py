@@ -15,6 +15,7 @@ from scomics_lite.twas.text_tables import MISSING, TextTable, categorical
 from scomics_lite.validation import InputError, warn
 
 NUMBERS = ("beta", "se", "odds_ratio", "pvalue", "zscore", "position", "frequency", "n")
+COUNTS = ("position", "n")  # where 12,345 would be twelve thousand
 WORDS = ("effect_allele", "non_effect_allele", "chromosome", "sign", "alternative", "test")
 SIGNS = {"+": 1, "-": -1, "1": 1, "-1": -1, "+1": 1, "1.0": 1, "-1.0": -1, "0": 0}
 SEX = {"23": "X", "24": "Y", "25": "XY", "26": "MT", "M": "MT"}  # PLINK's numbers
@@ -175,9 +176,11 @@ def read_frame(frame, columns, report):
     snps = _text(frame[chosen.columns["snp"]])
     for role, name in _roles(chosen).items():
         column = frame[name]
-        if role not in NUMBERS:
-            text = _text(column)
-            found[role] = pd.Categorical(np.where(np.isin(text, MISSING), None, text)) if role in WORDS else text
+        if role in WORDS:
+            codes, words = pd.factorize(column)
+            found[role] = _respelled(pd.Categorical.from_codes(codes, words), str.strip)
+        elif role not in NUMBERS:
+            found[role] = _text(column)
         elif pd.api.types.is_numeric_dtype(column):
             found[role] = column.to_numpy(dtype=float, na_value=np.nan)
         else:
@@ -256,7 +259,7 @@ def _numbers_in(words, role, snps, report):
 
 def _mended(word, role, report, line, snp):
     """Read a decimal comma as a point, anything else as missing, and report it."""
-    is_comma = re.fullmatch(DECIMAL_COMMA, word)
+    is_comma = role not in COUNTS and re.fullmatch(DECIMAL_COMMA, word)
     what = "decimal comma(s) read as points" if is_comma else "number(s) that cannot be read"
     report.misread(what, role, word, report.where(line, snp))
     return float(word.replace(",", ".")) if is_comma else np.nan
@@ -269,11 +272,9 @@ def _report_broken(table, broken, n_good, report):
     line, text, n = broken[0]
     expected = len(table.columns)
     if len(broken) > n_good:
-        more = (
-            "name the first column too, or write the file without row names"
-            if n == expected + 1
-            else (f"the header was split at {table.separator!r}: separator='…' says what stands between fields")
-        )
+        more = f"the header was split at {table.separator!r}: separator='…' says what stands between fields"
+        if n == expected + 1:
+            more = "name the first column too, or write the file without row names"
         raise InputError(
             f"{table.path}, line {line} has {n} fields where the header has {expected}, as have most lines "
             f"({len(broken):,}): {more}"
@@ -288,19 +289,12 @@ def _standard(table, chosen, report):
         report.notes.append(chosen.notice)
     if "test" in table and (table["test"] == ADDITIVE).any():
         table = report.drop(table, table["test"] != ADDITIVE, f"of tests other than {ADDITIVE}")
-    if "variant" in table and "effect_allele" not in table:
-        parts = table["variant"].str.split(":", expand=True).reindex(columns=range(4))
-        names = ("chromosome", "position", "non_effect_allele", "effect_allele")
-        table = table.assign(**{name: parts[place] for place, name in enumerate(names) if name not in table})
-        table["position"] = pd.to_numeric(table["position"], errors="coerce")
-    for name in ("effect_allele", "non_effect_allele", "alternative"):
-        if name in table:
-            table[name] = _respelled(table[name], lambda word: word.strip().upper())
-    if "alternative" in table:  # PLINK 2: A1 is ALT or REF, and the other allele is the other of these
-        effect, ref, alt = (
-            table[name].astype(object) for name in ("effect_allele", "non_effect_allele", "alternative")
-        )
-        table["non_effect_allele"] = pd.Categorical(ref.where(effect != ref, alt))
+    if "effect_allele" not in table:
+        table = _with_variants_split(table)
+    for name in {"effect_allele", "non_effect_allele", "alternative"} & set(table):
+        table[name] = _respelled(table[name], lambda word: word.strip().upper())
+    if "alternative" in table:
+        table["non_effect_allele"] = _other_allele(table)
     if "chromosome" in table:
         table["chromosome"] = _respelled(table["chromosome"], _chromosome)
     if "sign" in table:
@@ -310,11 +304,25 @@ def _standard(table, chosen, report):
     return table
 
 
+def _with_variants_split(table):
+    """Take place and alleles out of names such as 1:15791:C:T, whose last part is the effect allele."""
+    parts = table["variant"].str.split(":", expand=True).reindex(columns=range(4))
+    names = ("chromosome", "position", "non_effect_allele", "effect_allele")
+    table = table.assign(**{name: parts[place] for place, name in enumerate(names) if name not in table})
+    return table.assign(position=pd.to_numeric(table["position"], errors="coerce"))
+
+
+def _other_allele(table):
+    """Of PLINK 2, give the one of REF and ALT that A1 is not."""
+    effect, ref, alt = (table[name].astype(object) for name in ("effect_allele", "non_effect_allele", "alternative"))
+    return pd.Categorical(ref.where(effect != ref, alt))
+
+
 def _respelled(column, spell):
     """Change how categories are spelled; what is spelled alike afterwards is one category."""
     column = pd.Categorical(column)
     words = [spell(str(word)) for word in column.categories]
-    kept = pd.Index(words).unique()
+    kept = pd.Index([word for word in dict.fromkeys(words) if word not in MISSING], dtype=object)
     codes = np.append(kept.get_indexer(words), -1)[column.codes]  # code -1, missing, takes the last
     return pd.Categorical.from_codes(codes, kept)
 

@@ -334,6 +334,26 @@ def test_broken_lines_are_left_out_with_their_number_and_decimal_commas_read(tmp
     assert "1 number(s) that cannot be read: the first is 'x' for beta in line 5, rs5" in message
 
 
+def test_commas_in_whole_numbers_are_not_taken_for_points(tmp_path):
+    path = written(tmp_path, HEADER + " N", *(f"{row} 12,345" for row in ROWS))
+    with pytest.warns(
+        UserWarning, match=r"3 number.s. that cannot be read: the first is '12,345' for n in line 2, rs1"
+    ):
+        assert read_gwas(path)["n"].isna().all()
+
+
+def test_what_was_read_can_be_read_again(tmp_path):
+    table = read_gwas(written(tmp_path, HEADER + " CHR BP EAF N", *(f"{row} chr2 5 0.1 100" for row in ROWS)))
+    pd.testing.assert_frame_equal(read_gwas(table), table)
+    table.to_csv(tmp_path / "again.tsv", sep="\t", index=False)
+    pd.testing.assert_frame_equal(read_gwas(tmp_path / "again.tsv"), table)
+
+
+def test_letters_of_more_than_a_byte_do_no_harm(tmp_path):
+    path = written(tmp_path, HEADER + " GENE", *(f"{row} é{i}" for i, row in enumerate(ROWS)))
+    assert read_gwas(path)["snp"].tolist() == ["rs1", "rs2", "rs3"]
+
+
 def test_a_header_that_fits_no_line_is_refused_and_a_way_out_works(tmp_path):
     path = written(tmp_path, HEADER, *(f"{i} {row}" for i, row in enumerate(ROWS)))  # R's row names
     with pytest.raises(InputError, match=r"line 2 has 7 fields where the header has 6.*name the first column too"):
