@@ -82,6 +82,7 @@ def warn_of_other_alleles(table, weights, gwas):
     >>> weights = pd.DataFrame({"rsid": ["rs1"], "gene": "g", "weight": 1.0, **alleles})
     >>> gwas = pd.DataFrame({"snp": ["rs1"], "effect_allele": "G", "non_effect_allele": "A", "zscore": 2.0})
     >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
     ...     warn_of_other_alleles(harmonise(weights, gwas)[0], weights, gwas)
     >>> print(caught[0].message)
     1 of the 1 SNPs that were found (100%) have other alleles in the GWAS, such as rs1: A/C in the model, A/G there. \
@@ -122,6 +123,7 @@ def warn_of_swapped_columns(table, weights, gwas):
     >>> gwas = pd.DataFrame({"snp": snps, "effect_allele": "A", "non_effect_allele": "G", "zscore": 1.0})
     >>> weights["frequency"] = gwas["frequency"] = np.linspace(0.05, 0.8, 20)  # of G in both: A is no effect allele
     >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
     ...     warn_of_swapped_columns(harmonise(weights, gwas)[0], weights, gwas)
     >>> print(str(caught[0].message)[:73])
     frequencies of the effect alleles in GWAS and model go against each other
@@ -210,6 +212,7 @@ def warn_of_correlations(variances):
     --------
     >>> import warnings
     >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
     ...     warn_of_correlations(np.ones(3))
     >>> print(str(caught[0].message)[:59])
     all SNPs have a variance of 1: these look like correlations
