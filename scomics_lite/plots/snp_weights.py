@@ -71,7 +71,9 @@ def coefficient_path(path_coefficients, lambdas, *, chosen=None, label=5, ax=Non
         ax.axvline(chosen, color=OKABE_ITO["black"], linestyle=":", label=f"chosen: λ = {chosen:.3g}")
     ax.autoscale(axis="y")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
-    name_points(ax, np.full(len(named), weakest), moving.iloc[-1].to_numpy()[named], moving.columns[named])
+    low, high = ax.get_ylim()
+    paths = [[(strongest, low), (weakest, high)]]  # names stand behind them
+    name_points(ax, np.full(len(named), weakest), moving.iloc[-1].to_numpy()[named], moving.columns[named], avoid=paths)
     return ax
 
 
@@ -147,7 +149,7 @@ def _nearest(lambdas, chosen):
 def _draw_others(ax, others, stay):
     """Draw the paths of SNPs that are not named, as thin grey lines, and say how many more stay at 0."""
     rest = f" ({stay:,} more stay{'s' * (stay == 1)} at 0)" if stay else ""
-    label = f"{counted(others.shape[1], 'other SNP')}{rest}" if others.shape[1] or stay else None
+    label = f"{counted(others.shape[1], 'other SNP')}{rest}"
     lines = [np.column_stack([others.index, values]) for values in others.to_numpy().T]
     look = {"colors": OKABE_ITO["grey"], "linewidths": 0.7, "alpha": 0.7}
     ax.add_collection(LineCollection(lines, label=label, **look))

@@ -200,6 +200,16 @@ def test_the_largest_weights_at_the_chosen_penalty_are_named(path, ax):
     assert names_of(other) == ["rs2"]
 
 
+def test_names_stand_behind_the_paths_and_below_each_other(ax):
+    path = pd.DataFrame({f"rs{i}": [0, 0.1, 0.2 + 0.001 * i] for i in range(4)})
+    plots.coefficient_path(path, [1, 0.1, 0.01], label=4, ax=ax)
+    end = ax.transData.transform((0.01, 0))[0]
+    boxes = [text.get_window_extent() for text in ax.texts if text.get_text()]
+    assert len(boxes) == 4
+    assert all(box.x0 > end for box in boxes)
+    assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
+
+
 def test_a_path_of_many_snps_or_none_is_drawn(ax):
     rng = np.random.default_rng(2)
     plots.coefficient_path(rng.normal(size=(100, 5_000)), np.geomspace(1, 0.01, 100), label=3, ax=ax)
