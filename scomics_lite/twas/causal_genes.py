@@ -131,7 +131,8 @@ def expression_correlation(dosages, model, genes=None, *, gwas=None):
         used = (harmonise(chosen.weights, gwas)[0]["reason"] == USED).to_numpy()
         chosen = PredictionModel(chosen.weights[used], chosen.extra)
     predicted = predict_expression(dosages, chosen).reindex(columns=genes).to_numpy()
-    constant = ~(predicted.std(axis=0) > 0)
+    largest = chosen.weights["weight"].abs().groupby(chosen.weights["gene"]).sum().reindex(genes, fill_value=0)
+    constant = ~(predicted.std(axis=0) > 1e-9 * largest.to_numpy())
     if constant.any():
         gene = genes[constant][0]
         raise InputError(

@@ -88,7 +88,7 @@ def test_probabilities_are_calibrated_when_loci_are_drawn_from_the_priors():
     priors = {"prior_1": 0.02, "prior_2": 0.02, "prior_both": 0.01}
     weights = np.array([1, m * 0.02, m * 0.02, m * (m - 1) * 0.02**2, m * 0.01])
     correlation, said, is_shared = decaying(m, 0.6), [], []
-    for hypothesis in rng.choice(5, 2_000, p=weights / weights.sum()):
+    for hypothesis in rng.choice(5, 1_000, p=weights / weights.sum()):
         first, second = rng.choice(m, 2, replace=False)
         second = first if hypothesis == 4 else second
         snps = (first if hypothesis in (1, 3, 4) else None, second if hypothesis in (2, 3, 4) else None)

@@ -8,7 +8,9 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from scomics_lite.twas.causal_genes import NONE, locus_posterior, log_bayes_factors
+from scomics_lite import simulate
+from scomics_lite.twas.causal_genes import NONE, expression_correlation, locus_posterior, log_bayes_factors
+from scomics_lite.twas.models import PredictionModel
 from scomics_lite.validation import InputError
 
 
@@ -92,7 +94,7 @@ def test_the_credible_set_is_the_smallest_that_holds_its_level():
 def test_probabilities_are_calibrated_when_genes_are_drawn_from_the_prior(k):
     rng, variance, prior = np.random.default_rng(7), 30.0, 1 / k
     said, true, covered = [], [], []
-    for _ in range(400):
+    for _ in range(250):
         v = drawn_correlation(rng, k)
         number = 9
         while number > 3:  # the model knows no more than three
@@ -148,3 +150,75 @@ def test_bad_input_is_refused_by_name_and_the_advice_works():
     for setting in ({"prior": 1.0}, {"prior": 0}, {"prior_variance": -1}, {"level": 1}, {"max_causal": 0}):
         with pytest.raises(InputError, match=next(iter(setting))):
             locus_posterior(z, v, **setting)
+
+
+@pytest.fixture(scope="module")
+def locus():
+    """Genes that share SNPs, their true weights, and people."""
+    dosages = simulate.genotypes(600, 120, spacing=300, rng=3)
+    genes = simulate.genes(dosages, 6, rng=1)
+    expression = simulate.expression(dosages, genes, window=10_000, shared=0.5, rng=1)
+    return dosages, PredictionModel(expression.uns["truth"]["weights"]), expression.layers["genetic"]
+
+
+def test_correlations_are_those_of_predicted_expression_whatever_the_coding(locus):
+    dosages, model, genetic = locus
+    found = expression_correlation(dosages, model)
+    np.testing.assert_allclose(found, np.corrcoef(genetic.T), atol=1e-8)
+    assert list(found.index) == list(found.columns) == list(model.genes)
+    turned = dosages.copy()
+    turned.X = 2 - turned.X
+    turned.var = turned.var.rename(columns={"ref_allele": "eff_allele", "eff_allele": "ref_allele"})
+    pd.testing.assert_frame_equal(expression_correlation(turned, model), found)
+    some = [model.genes[4], model.genes[1]]
+    pd.testing.assert_frame_equal(expression_correlation(dosages, model, some), found.loc[some, some])
+
+
+def test_correlations_use_the_snps_of_the_gwas(locus):
+    dosages, model, _ = locus
+    snps = model.weights["rsid"].unique()[1:]
+    alleles = dosages.var.loc[snps]
+    gwas = pd.DataFrame({"snp": snps, "effect_allele": alleles["eff_allele"].to_numpy(), "zscore": 1.0})
+    gwas["non_effect_allele"] = alleles["ref_allele"].to_numpy()
+    fewer = PredictionModel(model.weights[model.weights["rsid"].isin(snps)])
+    found = expression_correlation(dosages, model, fewer.genes, gwas=gwas)
+    pd.testing.assert_frame_equal(found, expression_correlation(dosages, fewer, fewer.genes))
+    assert not np.allclose(found, expression_correlation(dosages, model, fewer.genes))
+
+
+def test_a_gene_without_variation_is_named_and_the_advice_works(locus):
+    dosages, model, _ = locus
+    flat, gene = dosages.copy(), model.genes[2]
+    flat.X[:, flat.var_names.isin(model.of(gene)["rsid"])] = 1
+    genes = list(model.genes)
+    with pytest.raises(InputError, match=f"gene '{gene}' does not vary in the panel"):
+        expression_correlation(flat, model, genes)
+    rest = [name for name in genes if expression_of(flat, model, name).std() > 1e-9]
+    assert gene not in rest
+    expression_correlation(flat, model, rest)  # the advice
+
+
+def expression_of(dosages, model, gene):
+    weights = model.of(gene)
+    return dosages.to_df()[weights["rsid"]].to_numpy() @ weights["weight"].to_numpy()
+
+
+def test_the_causal_gene_of_a_simulated_locus_is_found_more_often_than_by_the_largest_z(locus):
+    dosages, model, _ = locus
+    rng, v = np.random.default_rng(10), expression_correlation(dosages, model)
+    root = np.linalg.cholesky(v + 1e-9 * np.eye(len(v)))
+    by_posterior, by_largest, covered = [], [], []
+    for _ in range(120):
+        first, second = rng.choice(len(v), 2, replace=False)
+        z = v.to_numpy() @ np.where(np.isin(range(len(v)), [first, second]), 7.0, 0) + root @ rng.standard_normal(
+            len(v)
+        )
+        table = locus_posterior(pd.Series(z, v.index), v)
+        genes = table[table["gene"] != NONE]
+        both = {v.index[first], v.index[second]}
+        by_posterior.append(set(genes["gene"][:2]) == both)
+        by_largest.append(set(v.index[np.argsort(-np.abs(z))[:2]]) == both)
+        covered.append(both <= set(genes["gene"][genes["in_credible_set"]]))
+    assert np.mean(by_posterior) > 0.9
+    assert np.mean(by_posterior) > np.mean(by_largest) + 0.1
+    assert np.mean(covered) > 0.85
