@@ -149,19 +149,18 @@ class _Genotypes:
 
     def _counted(self, codes, start):
         """Count alternative alleles: int8, -1 where one of the two is missing."""
-        alleles, missing = codes[:, :, :2], codes[:, :, :2] < 0
-        single = (alleles[:, :, 0] >= 0) & (alleles[:, :, 1] == -2)
-        self._refuse(single, start, "has one copy", WITHOUT_SEX_CHROMOSOMES)
-        known = np.array([1 if variant[4] != "." else 0 for variant in self.variants[start:]])
-        self._refuse(
-            (alleles > known[:, None, None]).any(axis=2), start, "has an allele that REF and ALT do not list", BROKEN
-        )
-        some, every = missing.any(axis=2), missing.all(axis=2)
-        self.half += [(self._name(start + row), self.people[person]) for row, person in np.argwhere(some & ~every)]
+        first, second = codes[:, :, 0], codes[:, :, 1]
+        self._refuse((first >= 0) & (second == -2), start, "has one copy", WITHOUT_SEX_CHROMOSOMES)
+        known = np.array([1 if variant[4] != "." else 0 for variant in self.variants[start:]], dtype=codes.dtype)
+        highest = np.maximum(first, second)
+        self._refuse(highest > known[:, None], start, "has an allele that REF and ALT do not list", BROKEN)
+        some = np.minimum(first, second) < 0
+        halves = np.argwhere(some & (highest >= 0))
+        self.half += [(self._name(start + row), self.people[person]) for row, person in halves]
         self.is_phased &= bool(codes[:, :, 2].all() and not some.any())
         if self.is_phased:
-            self.haplotypes.append(alleles.astype(np.int8))
-        return np.where(some, -1, alleles.sum(axis=2)).astype(np.int8)
+            self.haplotypes.append(codes[:, :, :2].astype(np.int8))
+        return np.where(some, -1, first + second).astype(np.int8)
 
     def _in_range(self, values, start):
         self._refuse((values < 0) | (values > 2), start, "has a dosage outside 0 to 2", BROKEN)
