@@ -138,8 +138,8 @@ def _named(table, keep_non_rsid, report):
 
 def _without_repeated(table, report):
     """Keep the last line of those that tell of the same SNP and the same two alleles, on either strand."""
-    hashes = pd.Series(list(map(hash, table["snp"].tolist())), dtype=np.int64)  # compared faster than text
-    repeated = hashes.duplicated(keep=False).to_numpy()
+    hashes = np.fromiter(map(hash, table["snp"].tolist()), dtype=np.int64, count=len(table))
+    repeated = pd.Series(hashes).duplicated(keep=False).to_numpy()  # numbers are compared faster than text
     if not repeated.any():
         return table
     some = table.loc[repeated, ["snp", "effect_allele", "non_effect_allele"]].astype(object)
