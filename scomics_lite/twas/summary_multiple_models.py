@@ -102,8 +102,8 @@ def s_multixcan(results, models, covariances, *, gwas=None, palindromic="keep", 
         raise InputError(f"condition_number is a ratio of eigenvalues, 1 or more; got {condition_number!r}")
     _check_tissues(results, models)
     zscores, counts = (_by_tissue(results, column) for column in ("zscore", "n_snps_used"))
-    weights = _aligned_weights({tissue: models[tissue] for tissue in results}, gwas, palindromic)
-    weights["rsid"] = _names_in(covariances, weights)
+    weights = _aligned_weights(models, list(results), gwas, palindromic)
+    weights["rsid"] = names_in(covariances, weights)
     places = weights.groupby("gene", sort=False).indices
     rows, other_snps = [], []
     for gene, z, n_used in zip(zscores.index, zscores.to_numpy(), counts.to_numpy(), strict=True):
@@ -178,17 +178,19 @@ def _by_tissue(results, column):
     return pd.concat(columns, axis=1).astype(float)
 
 
-def _aligned_weights(models, gwas, palindromic):
-    """Put the weights of all models into one table, as the first model that has a SNP for a gene codes it.
+def _aligned_weights(models, tissues, gwas, palindromic):
+    """Put the weights of the tissues into one table, as the first model that has a SNP for a gene codes it.
 
-    Gives ``gene``, ``rsid``, ``varID`` (where there is any), ``weight`` and ``tissue`` (a number), of the SNPs that
-    S-PrediXcan can use.
+    Gives ``gene``, ``rsid``, ``varID`` (where there is any), ``weight`` and ``tissue`` (its place among the tissues),
+    of the SNPs that S-PrediXcan can use.
     """
     tables = []
-    for place, model in enumerate(models.values()):
+    for tissue, model in models.items():
         columns = model.weights.columns.intersection([*KEY, "varID", "weight", *ALLELES])
-        table = model.weights[columns].assign(tissue=place, usable=True)
-        if gwas is not None:
+        table = model.weights[columns].assign(tissue=0, usable=tissue in tissues)
+        if tissue in tissues:
+            table["tissue"] = tissues.index(tissue)
+        if tissue in tissues and gwas is not None:
             table["usable"] = (harmonise(model.weights, gwas, palindromic)[0]["reason"] == USED).to_numpy()
         tables.append(table)
     weights = pd.concat(tables, ignore_index=True)
@@ -198,8 +200,27 @@ def _aligned_weights(models, gwas, palindromic):
     return weights[weights["usable"] & (sign != 0)].drop(columns=[*ALLELES, "usable"])
 
 
-def _names_in(covariances, weights):
-    """Give the names that the covariances have for SNPs: rsids, or what `match_snps` finds them by."""
+def names_in(covariances, weights):
+    """Give the names that covariances have for the SNPs of a model.
+
+    Parameters
+    ----------
+    covariances : Covariances
+    weights : DataFrame, shape (k, .)
+        Of a `PredictionModel`: rsid and, where known, varID.
+
+    Returns
+    -------
+    Series of str, shape (k,)
+        What `match_snps` finds; the rsid of a SNP that is not there.
+
+    Examples
+    --------
+    >>> from scomics_lite.twas.covariance_files import Covariances
+    >>> known = Covariances.from_matrices({"g": pd.DataFrame([[1.0]], ["chr1_10_A_G_b38"], ["chr1_10_A_G_b38"])})
+    >>> names_in(known, pd.DataFrame({"rsid": ["rs1"], "varID": ["chr1_10_A_G_b38"]})).tolist()
+    ['chr1_10_A_G_b38']
+    """
     snps = weights.drop_duplicates("rsid")
     match = match_snps(snps, covariances.snp_names)
     names = pd.Series(covariances.snp_names[match.rows], index=snps["rsid"].iloc[match.snps])

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from scomics_lite.twas.harmonisation import USED, harmonise
+from scomics_lite.twas.summary_multiple_models import names_in
 from scomics_lite.validation import InputError, did_you_mean, quoted
 
 BATCH = 1_000  # permutations held at a time
@@ -85,6 +86,7 @@ def permute_weights(gwas, model, covariances, *, genes=None, palindromic="keep",
     rng = np.random.default_rng(rng)
     chosen = model.select(genes)
     harmonised, _ = harmonise(chosen.weights, gwas, palindromic)
+    harmonised["name"] = names_in(covariances, chosen.weights)
     rows = [_test(gene, chosen, harmonised, covariances, permutations, rng) for gene in genes]
     columns = ["gene", "zscore", "n_snps_used", "n_as_extreme", "permutations", "pvalue", "status"]
     return pd.DataFrame(rows, columns=columns)
@@ -138,7 +140,7 @@ def _test(gene, model, harmonised, covariances, permutations, rng):
     place = model.genes.get_loc(gene)
     rows = slice(model.starts[place], model.starts[place + 1])
     weights, found = model.weights.iloc[rows], harmonised.iloc[rows]
-    covariance = covariances.matrix(gene, weights["rsid"])
+    covariance = covariances.matrix(gene, found["name"])
     used = ((found["reason"] == USED) & np.isfinite(np.diag(covariance)) & (np.diag(covariance) > 0)).to_numpy()
     covariance = covariance[np.ix_(used, used)]
     status = _why_not(weights["weight"][used], covariance, harmonised=(found["reason"] == USED).any())

@@ -198,6 +198,8 @@ def test_models_that_code_a_snp_oppositely_are_aligned(panel):
     weights[["ref_allele", "eff_allele"]] = np.where(shared[:, None], letters[:, ::-1], letters)
     turned = {"a": models["a"], "b": PredictionModel(weights)}
     pd.testing.assert_frame_equal(s_multixcan(results, turned, known), s_multixcan(results, models, known), rtol=1e-9)
+    alone = {"b": results["b"]}  # "a" says how the covariances are coded, though it has no results here
+    pd.testing.assert_frame_equal(s_multixcan(alone, turned, known), s_multixcan(alone, models, known), rtol=1e-9)
 
 
 def test_correlations_use_the_snps_of_the_gwas(panel):

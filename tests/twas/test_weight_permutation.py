@@ -103,6 +103,11 @@ def test_genes_get_the_z_scores_of_s_predixcan_whatever_the_coding_of_the_gwas()
     flipped = gwas.rename(columns={"effect_allele": "non_effect_allele", "non_effect_allele": "effect_allele"})
     again = permute_weights(flipped.assign(zscore=-z), model, known, permutations=50).set_index("gene")
     pd.testing.assert_frame_equal(again, found)
+    ids = panel.var["varID"]
+    by_id = Covariances.from_matrices({gene: known.of(gene).rename(index=ids, columns=ids) for gene in known.genes})
+    named = PredictionModel(rows.assign(varID=ids.to_numpy()))
+    again = permute_weights(gwas, named, by_id, permutations=50).set_index("gene")
+    pd.testing.assert_frame_equal(again, found)
     one = permute_weights(gwas, model, known, genes=["g1"], permutations=50).set_index("gene")
     pd.testing.assert_frame_equal(one, found.loc[["g1"]])
 
