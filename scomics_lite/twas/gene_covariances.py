@@ -207,7 +207,7 @@ def group_pairs(genes, snp_names, codes, first, second, values):
     first, second : ndarray of int32, shape (r,)
         The SNPs of each pair, as places in `snp_names`.
     values : ndarray, shape (r,)
-        Covariances. Changed in place: of a pair with two different ones, the first becomes NaN.
+        Covariances. Of a pair with two different ones, none is known. These three may be changed in place.
 
     Returns
     -------
@@ -223,7 +223,7 @@ def group_pairs(genes, snp_names, codes, first, second, values):
         order = np.argsort(codes, kind="stable")
         codes, first, second, values = codes[order], first[order], second[order], values[order]
     row_starts = np.searchsorted(codes, np.arange(len(genes) + 1))
-    snp_starts, snp_codes, first, second = _number_snps(row_starts, first, second, len(snp_names))
+    snp_starts, snp_codes = _number_snps(row_starts, first, second, len(snp_names))
     kept, conflict = _single_pairs(row_starts, snp_starts, first, second, values)
     problems = {}
     for row in np.flatnonzero(conflict)[::-1]:  # the first of a gene is said last, and stays
@@ -239,13 +239,12 @@ def group_pairs(genes, snp_names, codes, first, second, values):
 
 @njit(cache=True)
 def _number_snps(row_starts, first, second, n_names):
-    """Give each gene's SNPs numbers of their own, from 0 in the order in which they occur."""
+    """Give each gene's SNPs numbers of their own, from 0 in the order in which they occur, in place."""
     n_genes = len(row_starts) - 1
     last_gene = np.full(n_names, -1, np.int32)
     number = np.empty(n_names, np.int32)
     starts = np.zeros(n_genes + 1, np.int64)
     found = np.empty(2 * len(first), np.int32)
-    near, far = np.empty(len(first), np.int32), np.empty(len(first), np.int32)
     total = 0
     for gene in range(n_genes):
         starts[gene] = total
@@ -256,10 +255,9 @@ def _number_snps(row_starts, first, second, n_names):
                     number[snp] = total - starts[gene]
                     found[total] = snp
                     total += 1
-            near[row] = number[first[row]]
-            far[row] = number[second[row]]
+            first[row], second[row] = number[first[row]], number[second[row]]
     starts[n_genes] = total
-    return starts, found[:total].copy(), near, far
+    return starts, found[:total].copy()
 
 
 @njit(cache=True)
