@@ -87,7 +87,9 @@ def choose_columns(header, columns, source):
     >>> choose_columns(["SNP", "EA", "NEA", "BETA", "SE"], None, "gwas.txt").columns["non_effect_allele"]
     'NEA'
     """
-    chosen = _recognised(header) if columns is None else Chosen(_checked(header, columns, source))
+    plain = {_plain(column): column for column in reversed(header)}  # of two alike, the first
+    found = _recognised(plain) if columns is None else Chosen(_checked(header, columns, source))
+    chosen = found._replace(test=plain.get("test"))
     given = set(chosen.columns)
     lost = [name for name in STANDARD[:3] if name not in given]
     if chosen.variant:
@@ -99,11 +101,11 @@ def choose_columns(header, columns, source):
         )
     effect = given & {"beta", "odds_ratio"}
     if not ("zscore" in given or ("pvalue" in given and (effect or "sign" in given)) or ("se" in given and effect)):
-        found = (
+        there = (
             ", ".join(f"{name} ({chosen.columns[name]})" for name in STANDARD[3:9] if name in given) or "none of them"
         )
         raise InputError(
-            f"{source}: a z-score needs {SOURCES}; of these there is {found}. Columns are {', '.join(header)}: "
+            f"{source}: a z-score needs {SOURCES}; of these there is {there}. Columns are {', '.join(header)}: "
             f"columns={{…}} says which is which"
         )
     return chosen
@@ -120,17 +122,14 @@ def _checked(header, columns, source):
     return columns
 
 
-def _recognised(header):
+def _recognised(plain):
     """Find the usual headers among a file's."""
-    plain = {}
-    for column in header:
-        plain.setdefault(_plain(column), column)
     columns = {}
     for standard, names in NAMES.items():
         found = next((plain[name] for name in names.split() if name in plain), None)
         if found is not None:
             columns[standard] = found
-    chosen = Chosen(columns, test=plain.get("test"))
+    chosen = Chosen(columns)
     if {"effect_allele", "non_effect_allele"} & set(columns):
         return chosen
     if {"a1", "ref", "alt"} <= set(plain) and not {"omitted", "ax", "a2"} & set(plain):

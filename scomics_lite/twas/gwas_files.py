@@ -18,7 +18,7 @@ from scipy import special
 from scomics_lite.twas.alleles import complement
 from scomics_lite.twas.gwas_lines import Report, join, read_file, read_frame
 from scomics_lite.twas.text_tables import MISSING
-from scomics_lite.validation import InputError
+from scomics_lite.validation import InputError, is_number
 
 KEPT = ("beta", "se", "pvalue", "chromosome", "position", "frequency", "n")
 SMALL = 1e-300  # below it p / 2 is a number with fewer digits
@@ -36,8 +36,9 @@ def read_gwas(gwas, *, columns=None, separator=None, keep_non_rsid=False, smalle
         read, in alphabetical order, as one study.
     columns : dict, optional
         ``{standard name: the file's}``, for ``snp, effect_allele, non_effect_allele, beta, se, odds_ratio, pvalue,
-        zscore, sign, chromosome, position, frequency, n``; exactly these are read. By default the usual headers are
-        recognised: those of the GWAS Catalog, PLINK, SAIGE, REGENIE, BOLT-LMM, fastGWA, METAL, FinnGen, PGC and others.
+        zscore, sign, chromosome, position, frequency, n``; exactly these are read (and ``TEST``, by which PLINK tells
+        the test of a SNP from those of covariates). By default the usual headers are recognised: those of the GWAS
+        Catalog, PLINK, SAIGE, REGENIE, BOLT-LMM, fastGWA, METAL, FinnGen, PGC and others.
     separator : str, optional
         What stands between fields; by default a tab, comma or semicolon if the header has one, else any whitespace.
     keep_non_rsid : bool
@@ -74,6 +75,8 @@ def read_gwas(gwas, *, columns=None, separator=None, keep_non_rsid=False, smalle
     0  rs1             A                 G   3.646  0.182  0.05
     1  rs2             T                 C  -1.756 -0.105  0.06
     """
+    if not (is_number(smallest_pvalue) and 0 <= smallest_pvalue <= 1):
+        raise InputError(f"smallest_pvalue is a number from 0 to 1; got {smallest_pvalue!r}")
     report = Report()
     if isinstance(gwas, pd.DataFrame):
         table = read_frame(gwas, columns, report)

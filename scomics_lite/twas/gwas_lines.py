@@ -300,7 +300,7 @@ def _standard(table, chosen, report):
     if "sign" in table:
         table["sign"] = table["sign"].astype(object).map(SIGNS).astype(float)
     table = table.drop(columns=["alternative", "test", "variant"], errors="ignore")
-    table.attrs["columns"] = _roles(chosen)
+    table.attrs["columns"] = chosen.columns
     return table
 
 

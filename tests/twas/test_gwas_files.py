@@ -124,6 +124,11 @@ def test_lines_of_covariates_are_left_out_of_plink_s_files(tmp_path):
     path = written(tmp_path, header, line, line.replace("ADD", "AGE").replace("0.2", "7"))
     with pytest.warns(UserWarning, match=r"1 of tests other than ADD \(line 3, rs1\)"):
         assert read_gwas(path)["beta"].tolist() == [0.2]
+    columns = {"snp": "ID", "effect_allele": "A1", "non_effect_allele": "REF", "beta": "BETA", "se": "SE"}
+    with pytest.warns(UserWarning, match="1 of tests other than ADD"):
+        table = read_gwas(path, columns=columns)
+    assert table["beta"].tolist() == [0.2]
+    assert table.attrs["columns"] == columns
 
 
 def test_exactly_the_columns_that_are_given_are_used(tmp_path):
@@ -203,6 +208,8 @@ def test_p_values_of_zero_are_taken_for_the_smallest_and_said(tmp_path):
         assert read_gwas(path, columns=columns)["zscore"].iloc[1] == pytest.approx(-size)
     with pytest.warns(UserWarning, match="too small to give a z-score"):
         assert read_gwas(path, columns=columns, smallest_pvalue=0)["snp"].tolist() == ["rs1"]
+    with pytest.raises(InputError, match="smallest_pvalue is a number from 0 to 1; got 2"):
+        read_gwas(path, smallest_pvalue=2)
     small = written(tmp_path, HEADER, "rs1 A G 0.2 0.05 1e-100", "rs2 C T -0.3 NA 0")
     with pytest.warns(UserWarning, match="taken for 1e-100"):
         assert read_gwas(small, columns=columns)["zscore"].iloc[1] == pytest.approx(-stats.norm.isf(5e-101))
