@@ -10,9 +10,9 @@ the same after it has been taken out of the model, as if it were expressed in a 
 "sets": of all loci and of those with a z beyond 4 or -4: how often, in percent, the 90 % credible set holds the causal
 gene, how many rows it has, how often the gene with the largest probability is the causal one, and how often the gene
 with the largest |z| is. Where the causal gene is not in the model: how often the set holds "none of these", and how
-often a gene has a probability above 0.5 or 0.9, which is wrong then. "bins": rows by their probability, in percent:
-mean probability, share that is causal (of "none of these": share of loci in which no gene of the model is), and the
-number of rows. Prior probabilities of a gene are FOCUS's 0.001 and 1 / 8. Standard errors in both are binomial.
+often a gene has a probability above 0.5 or 0.9, which is wrong then. "bins": genes by their probability, in percent,
+where the causal gene is in the model: mean probability, share that is causal, and the number of genes. Prior
+probabilities of a gene are FOCUS's 0.001 and 1 / 8. Standard errors in both are binomial.
 """
 
 import argparse
@@ -157,8 +157,10 @@ def described(table):
 
 def bins(rows):
     """Probabilities beside frequencies."""
-    heading("weights", "prior", "pip, percent", "mean pip", "causal", "rows")
-    for (case, prior), part in rows.groupby(["case", "prior"], sort=False):
+    heading("weights", "prior", "pip, percent", "mean pip", "causal", "genes")
+    genes = rows[rows["gene"] != NONE]
+    genes = genes[genes.groupby(["locus", "case", "prior"])["is_causal"].transform("any")]
+    for (case, prior), part in genes.groupby(["case", "prior"], sort=False):
         for low, high in pairwise(BINS):
             some = part[(part["pip"] > low) & (part["pip"] <= high)]
             if len(some):
