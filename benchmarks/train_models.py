@@ -1,6 +1,6 @@
 """Models of all genes, in three ways: ``python benchmarks/train_models.py``.
 
-Simulated genotypes with LD, 450 people, genes with 300 SNPs in their windows, half of the genes with one causal SNP.
+Simulated genotypes with LD, 200 people, genes with 300 SNPs in their windows, half of the genes with one causal SNP.
 `twas.train_models` in one process, in two, and by a Dask client with two workers; each way in a process of its own, one
 thread each. Genes per second with and without the start of the workers (two genes are trained first; compiled code
 comes from numba's cache), CPU seconds of all processes where the system tells, the largest memory of the main process,
@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 WAYS = ("serial", "2 processes", "Dask, 2 workers")
-SNPS_EACH, PEOPLE = 300, 450
+SNPS_EACH, PEOPLE = 300, 200
 
 
 def study(n_genes):

@@ -32,7 +32,7 @@ def columns_of(table, what):
     Raises
     ------
     InputError
-        If it is no table of numbers, is empty, or names a person or a column twice.
+        If it is no table of numbers, is empty, has an infinite value, or names a person or a column twice.
 
     Examples
     --------
@@ -52,7 +52,22 @@ def columns_of(table, what):
         raise InputError(f"{what}: a table with people in rows is needed; got shape {matrix.shape}")
     check_once(people, f"{what}: person")
     check_once(names, f"{what}: column")
+    _check_finite(matrix, names, what)
     return matrix, people, names
+
+
+def _check_finite(matrix, names, what):
+    """Refuse a column with an infinite value: a logarithm of zero, say."""
+    if matrix.dtype.kind == "f" and np.isinf(matrix.data if sparse.issparse(matrix) else matrix).any():
+        column = next(i for i in range(matrix.shape[1]) if np.isinf(_dense(matrix[:, [i]])).any())
+        raise InputError(
+            f"{what}: column {quoted(names[column])} has an infinite value; make it NaN, for missing: "
+            "table.replace([np.inf, -np.inf], np.nan)"
+        )
+
+
+def _dense(matrix):
+    return matrix.toarray() if sparse.issparse(matrix) else matrix
 
 
 def _array(values, what):

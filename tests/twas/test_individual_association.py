@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from scipy import sparse
 
 from scomics_lite.twas.individual_association import predixcan
 from scomics_lite.validation import InputError
@@ -188,6 +189,7 @@ def test_more_genes_than_fit_into_a_block_are_the_same_as_one_by_one():
         ({"phenotype": pd.DataFrame({"a": 1.0, "b": 1.0}, PEOPLE)}, "one column is needed, got 2"),
         ({"phenotype": pd.Series(1.0, PEOPLE[[0] * 60])}, "phenotype: person 'p0' comes 60 times"),
         ({"phenotype": pd.Series(np.nan, PEOPLE)}, "0 of 60 people in expression have phenotype"),
+        ({"expression": pd.DataFrame({"g": -np.inf}, PEOPLE)}, "expression: column 'g' has an infinite value"),
         ({"covariates": pd.DataFrame({"sex": "f"}, PEOPLE)}, "covariates: column 'sex' holds .*get_dummies"),
         ({"covariates": pd.DataFrame({"sex": np.nan}, PEOPLE)}, "covariate 'sex' is missing for everybody"),
         ({"family": "logit"}, "family='logit': did you mean 'logistic'"),
@@ -211,6 +213,13 @@ def test_the_advice_for_plink_s_codes_works(study):
         predixcan(study[0], phenotype, family="logistic")
     table = predixcan(study[0], phenotype.where(phenotype.isin([1, 2])) - 1, family="logistic")
     assert table["n_samples"].max() == 45
+
+
+def test_sparse_expression_is_taken(study):
+    expression, phenotype, _ = study
+    held = anndata.AnnData(sparse.csr_matrix(expression.fillna(0)), pd.DataFrame(index=PEOPLE))
+    held.var_names = expression.columns
+    pd.testing.assert_frame_equal(predixcan(held, phenotype), predixcan(expression.fillna(0), phenotype))
 
 
 def test_covariates_that_tell_the_cases_leave_nothing(study):
