@@ -51,12 +51,11 @@ def locus_posterior(zscores, correlation, *, prior=1e-3, prior_variance=40.0, ma
         ``gene``, ``zscore``, ``pip`` (posterior inclusion probability) and ``in_credible_set``, by falling pip. The row
         "none of these" holds the probability that no gene of the list is causal: that the signal is chance. A causal
         gene that is not in the list is another matter: its neighbours in the list take its place, because they share
-        its LD (in 200 simulated loci nine of ten strong neighbours got a probability above 0.5). FOCUS has an intercept
-        for such signals, which is left out here: it assumes that they add the same to the statistic of every SNP of
-        the locus.
-
-        With one causal gene the largest pip belongs to the largest z, of either sign, as a rule. What is gained is how sure one may
-        be, and genes that are causal beside another one.
+        its LD. (Of 60 simulated loci whose causal gene was left out and whose neighbours had a z beyond 4, a neighbour
+        got a probability above 0.5 in 90 %.) FOCUS has an intercept for such signals, which is left out here: it
+        assumes that they add the same to the statistic of every SNP of the locus. With one causal gene, the largest pip
+        is that of the z farthest from 0, as a rule; what is gained is how sure one may be, and genes that are causal
+        beside another one.
 
     Raises
     ------
