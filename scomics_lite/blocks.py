@@ -108,7 +108,7 @@ def map_blocks(function, matrix, genes, *arrays, p=0, map=map, block=None):
     yield from zip(blocks, map(function, counts, *(_parts(array, blocks) for array in arrays)), strict=True)
 
 
-def client_map(client):
+def client_map(client, *, batch=None):
     """Give a ``map`` whose calls run on the workers of a Dask client.
 
     Blocks travel a few together, because every task costs some hundredths of a second, and twice as many tasks as there
@@ -120,6 +120,8 @@ def client_map(client):
         Connected, and not asynchronous; its workers can import scomics_lite. On Linux, Dask tells its workers to give
         memory back to the system at once, and numpy then spends most of its time asking for it again. Before the client
         is made: ``os.environ.update(MALLOC_TRIM_THRESHOLD_="268435456", MALLOC_MMAP_THRESHOLD_="33554432")``.
+    batch : int, optional
+        Bytes that travel together, `BATCH` when not given; 0 for blocks that take seconds each, which travel alone.
 
     Returns
     -------
@@ -143,23 +145,23 @@ Make one: dask.distributed.Client(n_workers=2)
     def spread(function, *iterables):
         most = 2 * max(1, sum(client.nthreads().values()))
         waiting = deque()
-        for batch in _batches(zip(*iterables, strict=True)):
+        for blocks in _batches(zip(*iterables, strict=True), BATCH if batch is None else batch):
             if len(waiting) == most:
                 yield from waiting.popleft().result()
-            waiting.append(client.submit(_apply, function, batch, pure=False))
+            waiting.append(client.submit(_apply, function, blocks, pure=False))
         while waiting:
             yield from waiting.popleft().result()
 
     return spread
 
 
-def _batches(blocks):
+def _batches(blocks, size):
     """Collect blocks until they weigh enough for a task."""
     batch, weight = [], 0
     for block in blocks:
         batch.append(block)
         weight += sum(getattr(part, "nbytes", 0) for part in block)
-        if weight >= BATCH:
+        if weight >= size:
             yield batch
             batch, weight = [], 0
     if batch:

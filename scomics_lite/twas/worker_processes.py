@@ -15,7 +15,7 @@ AHEAD = 4  # calls for each process that are under way or waiting
 
 @contextmanager
 def spread_over(client, processes):
-    """Give a ``map`` that works here, in processes of this machine, or on a Dask client's workers.
+    """Give a ``map`` that works here, in processes of this machine, or on a Dask client's workers, call by call.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def spread_over(client, processes):
     [8, 9]
     """
     if client is not None:
-        yield client_map(client)
+        yield client_map(client, batch=0)
     elif processes == 1:
         yield map
     else:

@@ -113,6 +113,12 @@ def test_blocks_travel_together(size, tasks, monkeypatch):
     assert client.most_owed == tasks
 
 
+def test_blocks_that_take_seconds_travel_alone_on_request():
+    client = FakeClient(100)
+    assert list(blocks.client_map(client, batch=0)(abs, [-1, -2, -3])) == [1, 2, 3]
+    assert client.most_owed == 3
+
+
 def test_errors_of_workers_arrive(client):
     with pytest.raises(ZeroDivisionError):
         list(blocks.client_map(client)(divmod, [1, 1], [1, 0]))
