@@ -4,8 +4,8 @@ A model of 10,000 genes with 30 SNPs each, its covariances (4,650,000 lines) and
 with a fixed seed. Every reading is a process of its own, with one thread; what numba compiles at the first call on a
 machine is compiled before. Measured are seconds, CPU seconds and the largest memory the process ever held, with all
 that it imported. The last column is a sum over what was read, the same for both if they read the same: weights;
-squares of the covariances of 200 genes; z-scores, which pytwas holds as 32-bit numbers. pytwas follows MetaXcan's rules;
-``--python`` names an interpreter that has it.
+squares of the covariances of 200 genes; z-scores, which pytwas holds as 32-bit numbers. pytwas follows MetaXcan's
+rules; ``--python`` names an interpreter that has it.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import gzip
 import json
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import measure
@@ -47,23 +48,19 @@ def write(folder):
         file.writelines(f"rs{i}\tG\tA\t{b!r}\t{s!r}\n" for i, (b, s) in enumerate(zip(beta, se, strict=True)))
 
 
-def ours(path):
+def ours():
     from scomics_lite import twas
 
-    return {".db": twas.read_model, "covariances.txt.gz": twas.read_covariance, "gwas.txt.gz": twas.read_gwas}[
-        ".db" if path.suffix == ".db" else path.name
-    ](path)
+    return dict(zip(FILES, (twas.read_model, twas.read_covariance, twas.read_gwas), strict=True))
 
 
-def pytwas(path):
+def pytwas():
     from pytwas import gwas, model
 
-    if path.name == FILES[2]:
-        columns = {"snp": "rsid", "effect_allele": "effect_allele", "non_effect_allele": "non_effect_allele"}
-        return gwas.load_gwas(
-            path, **{f"{name}_column": column for name, column in columns.items()}, beta_column="beta", se_column="se"
-        )
-    return (model.load_model if path.suffix == ".db" else model.load_covariance)(str(path))
+    names = ("effect_allele", "non_effect_allele", "beta", "se")
+    columns = {f"{name}_column": name for name in names}
+    readers = model.load_model, model.load_covariance, partial(gwas.load_gwas, snp_column="rsid", **columns)
+    return dict(zip(FILES, readers, strict=True))
 
 
 def checked(tool, found, name):
@@ -78,7 +75,8 @@ def checked(tool, found, name):
 
 
 def run(tool, path):
-    found, cost = measure.clocked(lambda: {"ours": ours, "pytwas": pytwas}[tool](path))
+    reader = {"ours": ours, "pytwas": pytwas}[tool]()[path.name]
+    found, cost = measure.clocked(lambda: reader(str(path)))
     print(json.dumps(cost | {"sum": checked(tool, found, path.name)}))
 
 
