@@ -6,7 +6,12 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 
+from scomics_lite.twas.covariance_files import covariances
 from scomics_lite.twas.eqtls import marginal_eqtls
+from scomics_lite.twas.individual_association import predixcan
+from scomics_lite.twas.models import PredictionModel
+from scomics_lite.twas.prediction import predict_expression
+from scomics_lite.twas.summary_association import s_predixcan
 from scomics_lite.validation import InputError
 
 
@@ -83,3 +88,17 @@ def test_expression_of_several_genes_is_refused():
 def test_people_of_whom_too_few_are_complete():
     with pytest.raises(InputError, match="2 of 20 people in dosages have expression"):
         marginal_eqtls(panel(20, 3), np.r_[1.0, 2.0, np.full(18, np.nan)])
+
+
+def test_a_trait_s_table_goes_into_s_predixcan_and_agrees_with_predixcan():
+    dosages, rng = panel(400, 12, seed=3), np.random.default_rng(4)
+    weights = pd.DataFrame(
+        {"rsid": dosages.var_names, "gene": np.repeat(["g1", "g2"], 6), "weight": rng.normal(size=12)}
+    )
+    model = PredictionModel(weights.assign(ref_allele="A", eff_allele="G"))
+    trait = pd.Series(0.1 * dosages.X[:, 0] + rng.normal(size=400), dosages.obs_names)
+    table = s_predixcan(marginal_eqtls(dosages, trait), model, covariances(dosages, model), progress=False)
+    people = predixcan(predict_expression(dosages, model), trait)
+    both = table.merge(people, on="gene")
+    np.testing.assert_allclose(both["zscore_x"], both["zscore_y"], atol=0.03)  # small effects: the same up to R²
+    np.testing.assert_allclose(both["effect_size"], both["effect"], rtol=1e-5)
