@@ -215,7 +215,7 @@ def tracked_files():
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("no git repository here")
     paths = [ROOT / name for name in done.stdout.decode().split("\0") if name]
-    binary = {".bed", ".gz", ".h5ad", ".h5mu", ".npz", ".png", ".tbi"}
+    binary = {".bed", ".db", ".gz", ".h5ad", ".h5mu", ".npz", ".png", ".tbi"}
     return [path for path in paths if path.is_file() and path.suffix not in binary]
 
 
