@@ -91,7 +91,7 @@ def main(n_genes):
 
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--genes", type=int, default=8)
+    arguments.add_argument("--genes", type=int, default=20)
     arguments.add_argument("--one", choices=WAYS)
     given = arguments.parse_args()
     if given.one:
