@@ -10,9 +10,10 @@ which SNPs can be trusted, `alleles` which letters mean the same, and `dosages` 
 `covariance_files` and `gwas_files` read and write the files of the PrediXcan ecosystem; `gene_covariances` holds covariances,
 `gwas_lines` and `gwas_columns` know what stands in a GWAS, `file_access` opens files, `text_tables` and `text_fields` take text apart.
 How weights are learned:
-`coordinate_descent` holds the penalised regression, `penalty_paths` its way from large to small penalties, and
-`elastic_net` what users see of it; `cross_validation` leaves people out by `folds`, `fitted_weights` chooses the
-penalty by that, `training` does it for all genes (`training_data` goes in, cut by `gene_windows`, to `worker_processes`;
+`coordinate_descent` holds the penalised regression, `penalty_paths` its way from large to small penalties, on numbers
+that `gram_matrices` keeps; `ridge` is the case without a penalty on absolute weights, and `elastic_net` what users see
+of it; `cross_validation` leaves people out by `folds`, `fitted_weights` chooses the penalty by that,
+`training` does it for all genes (`training_data` goes in, cut by `gene_windows`, to `worker_processes`;
 `finished_genes` keeps what is done, `trained_genes` makes the model of it), and
 `eqtls` shows one SNP at a time, for comparison. From weights to hits: `prediction`,
 `individual_association` and `multiple_models` work on people, whose tables `people` matches by name and whose genes

@@ -123,8 +123,8 @@ def minimise(gram, covariances, start, l1, l2):
 
     Parameters
     ----------
-    gram : ndarray, shape (m, m)
-        G = XᵀX / n.
+    gram : ndarray, shape (m, m) or larger
+        G = XᵀX / n, in row order. Rows and columns beyond the first m are not looked at.
     covariances, start : ndarray, shape (m,)
         c = Xᵀy / n, and weights to begin with.
     l1, l2 : float
@@ -143,7 +143,7 @@ def minimise(gram, covariances, start, l1, l2):
     """
     weights = start.copy()
     on = np.flatnonzero(weights)
-    gradient = covariances - _along(gram, on, weights[on])
+    gradient = covariances - _along(gram, on, weights[on], len(weights))
     allowed = TOLERANCE * (l1 + l2) + ROUNDING
     for _ in range(ROUNDS):
         descend(gram, gradient, weights, l1, l2, SWEEPS)
@@ -160,20 +160,19 @@ def _leap(gram, gradient, weights, l1, l2):
     on = np.flatnonzero(weights)
     w, sign = weights[on], np.sign(weights[on])
     slope = gradient[on] - l1 * sign - l2 * w
-    penalised = selected(gram, on)
-    penalised[np.diag_indices(len(on))] += max(l2, LEAST_CURVATURE)
-    _, step, failed = lapack.dposv(penalised.T, slope, lower=True, overwrite_a=True)  # .T: the order LAPACK works in
+    penalised = _lower_half(gram, on, max(l2, LEAST_CURVATURE))
+    _, step, failed = lapack.dposv(penalised.T, slope, lower=False, overwrite_a=True)  # .T: the order LAPACK works in
     if failed:
         return
     crossing = np.flatnonzero((w + step) * sign <= 0)
     change = step.copy()
     change[crossing] = -w[crossing]
-    fall = _along(gram, on, change)
+    fall = _along(gram, on, change, len(weights))
     if len(crossing) and _rise(change, fall[on], slope, l2) >= 0:
         parts = -w[crossing] / step[crossing]  # f falls along the whole way to the first that crosses
         change = parts.min() * step
         change[crossing[parts.argmin()]] = -w[crossing[parts.argmin()]]
-        fall = _along(gram, on, change)
+        fall = _along(gram, on, change, len(weights))
     weights[on] += change
     gradient -= fall
 
@@ -184,35 +183,22 @@ def _rise(change, fall, slope, l2):
 
 
 @njit(cache=True)
-def _along(gram, on, change):
-    """Give G times a change of some weights."""
-    product = np.zeros(len(gram))
+def _along(gram, on, change, m):
+    """Give G times a change of some weights, (m,)."""
+    product = np.zeros(m)
     for i in range(len(on)):
-        for k in range(len(gram)):
-            product[k] += gram[on[i], k] * change[i]
+        row = gram[on[i]]
+        for k in range(m):
+            product[k] += row[k] * change[i]
     return product
 
 
 @njit(cache=True)
-def selected(gram, on):
-    """Take the rows and columns of some SNPs out of a symmetric matrix.
-
-    Parameters
-    ----------
-    gram : ndarray, shape (m, m)
-    on : ndarray of int, shape (a,)
-
-    Returns
-    -------
-    ndarray, shape (a, a)
-
-    Examples
-    --------
-    >>> selected(np.array([[1.0, 0.5], [0.5, 2.0]]), np.array([1]))
-    array([[2.]])
-    """
+def _lower_half(gram, on, penalty):
+    """Take the rows and columns of some SNPs out of G, add the penalty to the diagonal; the upper half is not set."""
     part = np.empty((len(on), len(on)))
     for row in range(len(on)):
         for column in range(row + 1):
-            part[row, column] = part[column, row] = gram[on[row], on[column]]
+            part[row, column] = gram[on[row], on[column]]
+        part[row, row] += penalty
     return part

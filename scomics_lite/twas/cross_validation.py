@@ -1,6 +1,7 @@
 """Cross-validation: which penalty, and how well weights predict people that they have not seen.
 
-`cross_validate` finds weights without each fold of people, on which λ is chosen by its error. The R² of these
+`cross_validate` finds weights without each fold of people, on which λ is chosen by its error; it goes no further down
+the path than it must, as `fit_elastic_net` explains ("where the path ends"). The R² of these
 predictions is a little too good, because λ was chosen on the same people; `nested_cross_validation` leaves people out
 of the choice as well, as PredictDB does.
 """
@@ -13,12 +14,14 @@ from scipy import stats
 
 from scomics_lite.twas.elastic_net import check_settings, lambda_path, read_data
 from scomics_lite.twas.folds import fold_ids
-from scomics_lite.twas.penalty_paths import Columns, Part, walk
+from scomics_lite.twas.gram_matrices import Columns, Part
+from scomics_lite.twas.penalty_paths import Walk, advance, explains_no_more
 from scomics_lite.validation import InputError, is_number
 
 FEW = 3  # people a fold: with fewer glmnet takes the spread of errors over people, not over folds
 LEAST_TEST = 4  # people of an outer fold: Fisher's z of a correlation has the standard error 1/√(n − 3)
 LEAST_RHO, LEVEL = 0.1, 0.05  # PredictDB's filter
+RISEN_FOR = 5  # penalties in a row whose error is above the smallest by more than a standard error: the path ends
 CERTAIN = 1 - 1e-12  # a correlation of 1 would have an infinite z
 
 
@@ -27,43 +30,33 @@ class CrossValidation:
     """Weights along a path, and predictions of people left out."""
 
     whole: Part  # everybody who takes part
-    lambdas: np.ndarray  # (l,)
+    lambdas: np.ndarray  # (l,), as far as the path went
     weights: np.ndarray  # (l, p), standardised
     explained: np.ndarray  # (l,)
     expression: np.ndarray  # (n,), of everybody who takes part
-    ids: np.ndarray  # (repeats, n)
-    predictions: np.ndarray  # (repeats, l, n)
-    used: np.ndarray  # (repeats, l), whether any fold has a weight
-
-    @property
-    def error(self):
-        """Mean squared error of each λ, averaged over repeats."""
-        return ((self.predictions - self.expression) ** 2).mean(axis=(0, 2))
-
-    @property
-    def error_sd(self):
-        """Standard error of `error` as glmnet has it, from the spread of folds."""
-        squares = (self.predictions - self.expression) ** 2
-        return np.mean([_spread(one, ids) for one, ids in zip(squares, self.ids, strict=True)], axis=0)
+    predictions: np.ndarray  # (l, repeats, n)
+    used: np.ndarray  # (l, repeats), whether any fold has a weight
+    error: np.ndarray  # (l,), mean squared error, averaged over repeats
+    error_sd: np.ndarray  # (l,), its standard error as glmnet has it, from the spread of folds
 
     def chosen(self, choice="min"):
         """Say which λ is chosen; of several with the same error the largest."""
-        error = self.error
-        best = int(np.argmin(error))
-        return best if choice == "min" else int(np.argmax(error <= error[best] + self.error_sd[best]))
+        best = int(np.argmin(self.error))
+        return best if choice == "min" else int(np.argmax(self.error <= self.error[best] + self.error_sd[best]))
 
     def performance(self, k):
         """Give R², correlation and its p-value of the cross-validated predictions, averaged over repeats."""
         y = self.expression
-        r2 = 1 - self.error[k] / np.var(y)
-        r = [correlation(one[k], y) if used[k] else 0.0 for one, used in zip(self.predictions, self.used, strict=True)]
-        return float(r2), float(np.mean(r)), _pvalue(np.mean(r), len(y))
+        both = zip(self.predictions[k], self.used[k], strict=True)
+        r = np.mean([correlation(one, y) if used else 0.0 for one, used in both])
+        return float(1 - self.error[k] / np.var(y)), float(r), _pvalue(r, len(y))
 
 
 def cross_validate(columns, expression, ids, *, inside=None, standardize=True, mixing=0.5, **path):
     """Find weights along a path for everybody inside, and for everybody but each fold.
 
-    The numbers behind `fit_elastic_net`, for callers who have many genes or folds within folds.
+    The numbers behind `fit_elastic_net`, for callers who have many genes or folds within folds. All fits go from one
+    penalty to the next together, so that the error is known at once and the path can end behind its minimum.
 
     Parameters
     ----------
@@ -74,7 +67,7 @@ def cross_validate(columns, expression, ids, *, inside=None, standardize=True, m
     inside : ndarray of bool, shape (n,), optional
         The people who take part.
     standardize, mixing, path
-        As in `elastic_net_path`; `path` is lambdas, n_lambdas, lambda_ratio.
+        As in `fit_elastic_net`; `path` is lambdas, n_lambdas, lambda_ratio.
 
     Returns
     -------
@@ -82,29 +75,64 @@ def cross_validate(columns, expression, ids, *, inside=None, standardize=True, m
 
     Examples
     --------
-    >>> from scomics_lite.twas.penalty_paths import Columns
+    >>> from scomics_lite.twas.gram_matrices import Columns
     >>> dosages, expression = np.array([[0], [1], [2], [1], [0], [2]]), np.array([0.1, 1.2, 1.9, 0.8, -0.1, 2.2])
     >>> found = cross_validate(Columns(dosages), expression, np.array([[0, 1, 0, 1, 0, 1]]), lambdas=[1.0, 0.1])
     >>> found.error.round(3), found.chosen()
     (array([0.882, 0.056]), 1)
     """
     inside = np.ones(len(expression), dtype=bool) if inside is None else inside
-    whole = Part(columns, expression, inside, standardize)
-    lambdas = lambda_path(whole, mixing, **path)
-    weights, explained = walk(whole, lambdas, mixing, may_stop=path.get("lambdas") is None)
-    lambdas, people = lambdas[: len(weights)], np.flatnonzero(inside)
-    predictions = np.empty((len(ids), len(lambdas), len(people)))
-    used = np.zeros((len(ids), len(lambdas)), dtype=bool)
-    for repeat, folds in enumerate(ids):
-        for one in np.unique(folds):
-            kept = inside.copy()
-            kept[people[folds == one]] = False
-            part = Part(columns, expression, kept, standardize)
-            part.inherit(whole)
-            without, _ = walk(part, lambdas, mixing)
-            predictions[repeat][:, folds == one] = part.predictions(without, people[folds == one])
-            used[repeat] |= without.any(axis=1)
-    return CrossValidation(whole, lambdas, weights, explained, expression[inside], ids, predictions, used)
+    whole = Walk(Part(columns, expression, inside, standardize), mixing)
+    folds = _Folds(whole.part, expression, ids, standardize, mixing)
+    lambdas, steps, error, error_sd = lambda_path(whole.part, mixing, **path), [], [], []
+    for lambda_ in lambdas:
+        advance([whole, *folds.walks], lambda_)
+        predictions = folds.predictions()
+        steps.append((whole.weights, whole.explained, predictions, folds.used()))
+        squares = (predictions - expression[inside]) ** 2
+        error.append(squares.mean())
+        error_sd.append(np.mean([_spread(one, of) for one, of in zip(squares, ids, strict=True)]))
+        if path.get("lambdas") is None and (explains_no_more([step[1] for step in steps]) or _risen(error, error_sd)):
+            break
+    weights, explained, predictions, used = map(np.array, zip(*steps, strict=True))
+    return CrossValidation(
+        whole.part, lambdas[: len(steps)], weights, explained, expression[inside], predictions, used,
+        np.array(error), np.array(error_sd),
+    )  # fmt: skip
+
+
+class _Folds:
+    """The fits without each fold, in as many repeats as there are rows of ids, and what they predict."""
+
+    def __init__(self, whole, expression, ids, standardize, mixing):
+        self._shape, people = ids.shape, np.flatnonzero(whole.inside)
+        self._places = [(repeat, folds == one) for repeat, folds in enumerate(ids) for one in np.unique(folds)]
+        self.walks, self._left_out = [], []
+        for _, out in self._places:
+            kept = whole.inside.copy()
+            kept[people[out]] = False
+            self.walks.append(Walk(Part(whole.columns, expression, kept, standardize), mixing))
+            self._left_out.append(people[out])
+
+    def predictions(self):
+        """Predict everybody by the fit without them, (repeats, people)."""
+        predictions = np.empty(self._shape)
+        for (repeat, out), walk, people in zip(self._places, self.walks, self._left_out, strict=True):
+            predictions[repeat, out] = walk.predictions(people)
+        return predictions
+
+    def used(self):
+        """Say whether any fold of a repeat has a weight, (repeats,)."""
+        used = np.zeros(self._shape[0], dtype=bool)
+        for (repeat, _), walk in zip(self._places, self.walks, strict=True):
+            used[repeat] |= walk.weights.any()
+        return used
+
+
+def _risen(error, error_sd):
+    """Say whether the error has left its minimum behind: the last five are above it by more than a standard error."""
+    best = int(np.argmin(error))
+    return len(error) >= RISEN_FOR and min(error[-RISEN_FOR:]) > error[best] + error_sd[best]
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,10 +152,10 @@ def nested_cross_validation(dosages, expression, *, mixing=0.5, outer=5, inner=1
     """Measure how well elastic nets predict people who took no part in fitting them, nor in choosing λ.
 
     As PredictDB: people are divided into `outer` folds; without each of them an elastic net is fitted, its λ chosen by
-    `inner` folds among the people left, and the fold predicted. r is the correlation of prediction and expression in a
-    fold, 0 where the prediction is the same for everybody. `rho_avg` is the mean of r; with z = atanh(r) √(n − 3) of
-    each fold (Fisher), Stouffer's Σz/√folds has a two-sided normal p-value; `pred_perf_R2` is rho_avg². PredictDB keeps
-    genes with p < 0.05 and rho_avg > 0.1.
+    `inner` folds among the people left as in `fit_elastic_net`, and the fold predicted. r is the correlation of
+    prediction and expression in a fold, 0 where the prediction is the same for everybody. `rho_avg` is the mean of r;
+    with z = atanh(r) √(n − 3) of each fold (Fisher), Stouffer's Σz/√folds has a two-sided normal p-value;
+    `pred_perf_R2` is rho_avg². PredictDB keeps genes with p < 0.05 and rho_avg > 0.1.
 
     Parameters
     ----------
@@ -178,7 +206,7 @@ def nested(columns, expression, *, mixing=0.5, outer=5, inner=10, rng=0):
 
     Examples
     --------
-    >>> from scomics_lite.twas.penalty_paths import Columns
+    >>> from scomics_lite.twas.gram_matrices import Columns
     >>> rng = np.random.default_rng(1)
     >>> nested(Columns(rng.integers(0, 3, (40, 2))), rng.normal(size=40), inner=4).keep
     False
@@ -256,12 +284,11 @@ def _pvalue(r, n):
 
 
 def _spread(squares, ids):
-    """Give glmnet's standard error of a mean squared error, (l,), from squared errors (l, n)."""
-    folds, sizes = np.unique(ids, return_counts=True)
-    if len(ids) / len(folds) < FEW:
+    """Give glmnet's standard error of a mean squared error, from squared errors (n,)."""
+    sizes = np.bincount(ids)
+    means = np.bincount(ids, squares)[sizes > 0] / sizes[sizes > 0]
+    sizes = sizes[sizes > 0]
+    if len(ids) / len(sizes) < FEW:
         means, sizes = squares, np.ones(len(ids))
-    else:
-        means = np.stack([squares[:, ids == one].mean(axis=1) for one in folds], axis=1)
-    centre = np.average(means, axis=1, weights=sizes)
-    spread = np.average((means - centre[:, None]) ** 2, axis=1, weights=sizes)
-    return np.sqrt(spread / (means.shape[1] - 1))
+    centre = np.average(means, weights=sizes)
+    return np.sqrt(np.average((means - centre) ** 2, weights=sizes) / (len(means) - 1))

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from scomics_lite.twas.dosages import read_dosages
-from scomics_lite.twas.penalty_paths import Columns, Part, walk
+from scomics_lite.twas.gram_matrices import Columns, Part, look
+from scomics_lite.twas.penalty_paths import Walk, advance, explains_no_more
 from scomics_lite.twas.people import one_column, same_people
 from scomics_lite.validation import InputError, is_anndata, is_number, quoted, warn
 
@@ -88,8 +89,14 @@ def elastic_net_path(
     check_settings(mixing, n_lambdas, lambda_ratio)
     whole = Part(Columns(data.dosages), data.expression, np.ones(len(data.people), dtype=bool), standardize)
     penalties = lambda_path(whole, mixing, lambdas, n_lambdas, lambda_ratio)
-    weights, explained = walk(whole, penalties, mixing, may_stop=lambdas is None)
-    return as_path(whole, penalties, weights, explained, data.snps)
+    walk, weights, explained = Walk(whole, mixing), [], []
+    for penalty in penalties:
+        advance([walk], penalty)
+        weights.append(walk.weights)
+        explained.append(walk.explained)
+        if lambdas is None and explains_no_more(explained):
+            break
+    return as_path(whole, penalties, np.stack(weights), np.array(explained), data.snps)
 
 
 def as_path(part, penalties, weights, explained, snps):
@@ -99,7 +106,7 @@ def as_path(part, penalties, weights, explained, snps):
     ----------
     part : Part
     penalties, weights, explained : ndarray, shape (l,), (l, p), (l,)
-        Those of `walk`.
+        Of a `Walk`; penalties that it did not come to are left out.
     snps : pandas.Index, shape (p,)
 
     Returns
@@ -309,7 +316,7 @@ def kkt_violation(dosages, expression, coefficients, intercept, lambda_, mixing=
     penalty = _checked_lambdas([lambda_])[0] / part.sd
     w = b * columns.sd * part.scale / part.sd
     mean_residual = (part.centre - columns.mean @ b - intercept) / part.sd
-    gradient, _ = part.gradient(w)
+    gradient = look([part], [w])[0][0]
     slopes = gradient - penalty * (mixing * np.sign(w) + (1 - mixing) * w)
     off = np.where(w == 0, np.abs(gradient) - penalty * mixing, np.abs(slopes))
     off[~part.usable] = np.abs(w[~part.usable])

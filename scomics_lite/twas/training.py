@@ -17,7 +17,7 @@ from scomics_lite.twas.elastic_net import check_settings
 from scomics_lite.twas.finished_genes import FinishedGenes
 from scomics_lite.twas.folds import fold_ids
 from scomics_lite.twas.gene_windows import Windows
-from scomics_lite.twas.penalty_paths import Columns
+from scomics_lite.twas.gram_matrices import Columns
 from scomics_lite.twas.trained_genes import as_model
 from scomics_lite.twas.training_data import TrainingData
 from scomics_lite.twas.worker_processes import spread_over

@@ -100,6 +100,7 @@ TAUGHT = (
     "twas.gene_covariances",
     "twas.gene_stacks",
     "twas.gene_windows",
+    "twas.gram_matrices",
     "twas.gwas_columns",
     "twas.gwas_files",
     "twas.gwas_lines",

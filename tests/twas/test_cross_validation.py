@@ -45,8 +45,9 @@ def test_repeats_are_averaged_before_lambda_is_chosen():
     rng = np.random.default_rng(1)
     dosages, y = people(50, 30, rng)
     ids = np.stack([rng.permutation(np.arange(50) % 5) for _ in range(3)])
-    fits = [twas.fit_elastic_net(dosages, y, folds=one) for one in ids]
-    together = twas.fit_elastic_net(dosages, y, folds=ids)
+    lambdas = 0.5 * 0.9 ** np.arange(30)
+    fits = [twas.fit_elastic_net(dosages, y, folds=one, lambdas=lambdas) for one in ids]
+    together = twas.fit_elastic_net(dosages, y, folds=ids, lambdas=lambdas)
     np.testing.assert_allclose(together.path["error"], np.mean([fit.path["error"] for fit in fits], axis=0), rtol=1e-10)
     assert together.correlation == pytest.approx(
         np.mean([correlation_at(dosages, y, one, together) for one in ids]), rel=1e-6
@@ -55,6 +56,38 @@ def test_repeats_are_averaged_before_lambda_is_chosen():
 
 def correlation_at(dosages, y, ids, fit):
     return np.corrcoef(by_loops(dosages, y, ids, fit.path["lambda"])[fit.path["error"].argmin()], y)[0, 1]
+
+
+@pytest.mark.parametrize(("n", "p"), [(60, 90), (90, 20)])
+@pytest.mark.parametrize("effect", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("mixing", [0.0, 0.5])
+def test_a_path_that_ends_behind_the_smallest_error_chooses_the_same(n, p, effect, mixing):
+    dosages, y = people(n, p, np.random.default_rng(n), effect)
+    fit = twas.fit_elastic_net(dosages, y, mixing=mixing)
+    ratio = 1e-2 if n < p else 1e-4
+    lambdas = fit.path["lambda"][0] * ratio ** (np.arange(100) / 99)
+    whole = twas.fit_elastic_net(dosages, y, mixing=mixing, lambdas=lambdas)
+    k = len(fit.path)
+    assert len(whole.path) == 100
+    assert k < 100 or mixing == 0  # the error of ridge regression hardly rises
+    np.testing.assert_allclose(fit.path, whole.path[:k], rtol=1e-6, atol=1e-9)
+    assert fit.lambda_ == pytest.approx(whole.lambda_, rel=1e-10)
+    np.testing.assert_allclose(fit.weights, whole.weights, atol=1e-7)
+
+
+def test_a_path_ends_at_the_fifth_error_in_a_row_above_the_smallest_by_a_standard_error():
+    dosages, y = people(60, 90, np.random.default_rng(60), 1.0)
+    error, error_sd = twas.fit_elastic_net(dosages, y).path[["error", "error_sd"]].to_numpy().T
+    above = error > error.min() + error_sd[error.argmin()]
+    assert above[-5:].all()
+    assert not above[error.argmin() : -5].any()
+
+
+def test_people_left_out_one_at_a_time_are_too_many_to_keep_their_matrices_and_fitted_as_if_alone():
+    dosages, y = people(45, 30, np.random.default_rng(11))
+    fit = twas.fit_elastic_net(dosages, y, folds=45, lambdas=[0.3, 0.1, 0.05])
+    predictions = by_loops(dosages, y, np.arange(45), [0.3, 0.1, 0.05])
+    np.testing.assert_allclose(fit.path["error"], ((predictions - y.to_numpy()) ** 2).mean(axis=1), rtol=1e-6)
 
 
 def test_folds_are_drawn_as_they_were_asked_for():
@@ -74,7 +107,7 @@ def test_the_same_seed_gives_the_same_fit():
         twas.fit_elastic_net(dosages, y, rng=seed, folds="predictdb", n_lambdas=10) for seed in (5, 5, 6)
     )
     pd.testing.assert_frame_equal(first.path, second.path)
-    assert not np.allclose(first.path["error"], other.path["error"])
+    assert not np.allclose(first.path["error"][:5], other.path["error"][:5])
 
 
 def test_weights_predict_and_name_what_is_lacking():
