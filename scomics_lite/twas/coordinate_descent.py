@@ -149,32 +149,38 @@ def minimise(gram, covariances, start, l1, l2):
         descend(gram, gradient, weights, l1, l2, SWEEPS)
         if largest_violation(gradient, weights, l1, l2) <= allowed:
             return weights
-        _leap(gram, gradient, weights, l1, l2)
+        while _leap(gram, gradient, weights, l1, l2):  # until no sign is in the way: sweeps would undo what it gained
+            pass
     off = largest_violation(gradient, weights, l1, l2) / (l1 + l2)
     warn(f"the elastic net has not converged: weights violate the conditions of a minimum by {off:.2g} of the penalty")
     return weights
 
 
 def _leap(gram, gradient, weights, l1, l2):
-    """Go where f would be lowest if all signs stayed; weights whose sign changes become 0, if f falls by that."""
+    """Go where f would be lowest if all signs stayed; weights whose sign changes become 0, if f falls by that.
+
+    Otherwise go as far as the first of them and say so: without its weight, the next leap can go further.
+    """
     on = np.flatnonzero(weights)
     w, sign = weights[on], np.sign(weights[on])
     slope = gradient[on] - l1 * sign - l2 * w
     penalised = _lower_half(gram, on, max(l2, LEAST_CURVATURE))
     _, step, failed = lapack.dposv(penalised.T, slope, lower=False, overwrite_a=True)  # .T: the order LAPACK works in
     if failed:
-        return
+        return False
     crossing = np.flatnonzero((w + step) * sign <= 0)
     change = step.copy()
     change[crossing] = -w[crossing]
     fall = _along(gram, on, change, len(weights))
-    if len(crossing) and _rise(change, fall[on], slope, l2) >= 0:
+    short = len(crossing) > 0 and _rise(change, fall[on], slope, l2) >= 0
+    if short:
         parts = -w[crossing] / step[crossing]  # f falls along the whole way to the first that crosses
         change = parts.min() * step
         change[crossing[parts.argmin()]] = -w[crossing[parts.argmin()]]
         fall = _along(gram, on, change, len(weights))
     weights[on] += change
     gradient -= fall
+    return short
 
 
 def _rise(change, fall, slope, l2):

@@ -35,6 +35,7 @@ class Walk:
         # Above this all weights are 0, and get no 1e-17 from rounding.
         self._nothing_above = self.lambda_ if mixing >= LEAST_MIXING or part.sd == 0 else np.inf
         self._ridge = Ridge(part) if mixing == 0 and part.sd > 0 else None
+        self._candidates = np.zeros_like(part.usable) if self._ridge else part.usable  # ridge regression has no guesses
 
     def begin(self, lambda_):
         """Guess the weights at λ and which SNPs have one; say whether there is anything to do."""
@@ -43,7 +44,7 @@ class Walk:
         last, weights = self.lambda_, self.weights
         guess = _on_the_line(self._before, (last, weights), lambda_)
         steepest = self.mixing * max(2 * lambda_ - last, lambda_ / 2) / self.part.sd  # the strong rule
-        self.wanted = self.part.usable & ((np.abs(self._gradient) >= steepest) | (guess != 0))
+        self.wanted = self._candidates & ((np.abs(self._gradient) >= steepest) | (guess != 0))
         self._before, self.lambda_, self.weights = (last, weights), lambda_, guess
         return True
 
@@ -62,7 +63,7 @@ class Walk:
         self._gradient, self.explained, self.fitted = gradient, explained, fitted
         penalty = self.lambda_ / self.part.sd
         limit = penalty * self.mixing + TOLERANCE * penalty + ROUNDING
-        missed = self.part.usable & (np.abs(gradient) > limit) & ~self.wanted & (self._ridge is None)
+        missed = self._candidates & (np.abs(gradient) > limit) & ~self.wanted
         missed[self.part.members] = False
         self.wanted |= missed
         return not missed.any()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import ElasticNet
 
-from scomics_lite import twas
+from scomics_lite import simulate, twas
 from scomics_lite.twas.coordinate_descent import descend, largest_violation, minimise, soft_threshold
 from scomics_lite.validation import InputError
 
@@ -156,6 +156,18 @@ def test_snps_in_perfect_ld_share_a_weight():
     assert b["rs0"] == pytest.approx(b["twin"], abs=1e-8)
     assert b["rs0"] == pytest.approx(-b["mirror"], abs=1e-8)
     assert b["rs0"] > 0.1
+
+
+@pytest.mark.parametrize("mixing", [0.5, 1.0])
+def test_snps_that_are_sums_of_others_are_no_obstacle(mixing):
+    dosages = simulate.genotypes(300, 160, spacing=500, rng=61).to_df()
+    dosages = dosages.loc[:, dosages.std() > 0]
+    assert np.linalg.matrix_rank(dosages - dosages.mean()) < 100 < dosages.shape[1]
+    y = dosages.iloc[:, [3, 40]].sum(axis=1) + np.random.default_rng(18).normal(0, 1, 300)
+    lambdas = np.geomspace(0.5, 1e-4, 30)
+    path = twas.elastic_net_path(dosages, y, mixing=mixing, lambdas=lambdas)
+    for b, b0, lambda_ in zip(path.coefficients.to_numpy(), path.intercepts, lambdas, strict=True):
+        assert violation(dosages, y, b, b0, lambda_, mixing, True) < 1e-7
 
 
 def test_weights_follow_lambda_without_jumps():
