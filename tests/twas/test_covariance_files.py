@@ -296,7 +296,7 @@ def test_models_that_count_opposite_alleles_are_named_and_can_be_brought_in_line
     assert covariances(dosages, models).snps("g").tolist() == ["rs0", "rs1"]
 
 
-def test_many_rows_are_read_in_time_and_found_in_time(tmp_path):
+def test_many_rows_are_read_and_found(tmp_path):
     genes, size = 1000, 20
     i, j = np.triu_indices(size)
     values = np.random.default_rng(9).normal(size=len(i)).tolist()
@@ -307,9 +307,6 @@ def test_many_rows_are_read_in_time_and_found_in_time(tmp_path):
         for g in range(genes)
     ]
     path = written(tmp_path, "GENE RSID1 RSID2 VALUE\n" + "".join(parts))
-    read_covariance(written(tmp_path, LINES, "small.txt"))  # compiled before the clock starts
-    start = time.process_time()
     known = read_covariance(path)
     matrices = [known.matrix(gene, known.snps(gene)) for gene in known.genes]
-    assert time.process_time() - start < 3  # 0.2 seconds on an idle machine
     assert matrices[7][i, j].tolist() == values
