@@ -56,16 +56,11 @@ def hwe_by_recursion(n_aa, n_ab, n_bb):
     return {"p": sum(x for x in p if x <= p[h.index(n_ab)] * (1 + 1e-7))}["p"]
 
 
-def hwe_by_probability(n_aa, n_ab, n_bb):
-    """Share the letters out at random: the number of heterozygotes is a mixture of pairs."""
-    return twas.hardy_weinberg(n_aa, n_ab, n_bb)
-
-
 HWE_RIGHT = {
     "gammaln": hwe,
     "fractions": hwe_by_fractions,
     "recursion": hwe_by_recursion,
-    "the package": hwe_by_probability,
+    "the package": lambda *counts: twas.hardy_weinberg(*counts),
 }
 
 
@@ -115,7 +110,7 @@ HWE_WRONG = {
     "all numbers": (lambda *n: hwe(*n, step=1), "h changes in steps of 2"),
     "distance": (
         from_p(lambda h, p, seen: p[np.abs(h - (h * p).sum()) >= np.abs(seen - (h * p).sum()) - 1e-9].sum()),
-        "No more probable is not the same as farther away",
+        "No more probable is not the same as no nearer",
     ),
     "multinomial": (multinomial, "do not make 1 over all possible h"),
     "a logarithm": (lambda *n: -np.log10(hwe(*n)), "is on the log scale"),
@@ -290,8 +285,9 @@ NET_WRONG = {
     ),
     "one sweep": (net(lambda *case: descend(*case, sweeps=1)), "has had too few sweeps"),
     "four sweeps": (net(lambda *case: descend(*case, sweeps=4)), "has had too few sweeps"),
-    "old residuals": (net(lambda *case: descend(*case, fresh=False)), "your b"),
-    "own part lost": (net(lambda *case: descend(*case, keep=False)), "your b"),
+    "old residuals": (net(lambda *case: descend(*case, fresh=False)), "is r computed anew after every change"),
+    "own part lost": (net(lambda *case: descend(*case, keep=False)), "lacks the SNP's own part"),
+    "not divided by n": (net(lambda X, y, *rest: descend(X * len(y), y, *rest)), "grows from sweep to sweep"),
     "tiny weights": (
         net(lambda *case: np.where(descend(*case) == 0, 1e-9, descend(*case))),
         "where they should be exactly zero",
@@ -427,7 +423,7 @@ Z_WRONG = {
         lambda w, z, S: slips.gene_zscore(w, np.where(np.isnan(z), np.nanmean(z), z), S),
         "puts the mean of the other z-scores in",
     ),
-    "NaN": (slips.gene_zscore, "where the GWAS does not have two of seven SNPs, your z-score is NaN"),
+    "NaN": (slips.gene_zscore, "these SNPs have to be left out, of the sum and of sigma_g"),
     "the effect": (z_as(lambda w, z, S, sd: (w * z).tolist()), "has shape"),
 }
 

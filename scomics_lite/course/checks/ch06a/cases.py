@@ -170,7 +170,7 @@ def predicted_and_panel(rng, constant=False):
 # --- 6: repair --------------------------------------------------------------------------------------------------------
 
 
-def study(rng, n_cohort, panel_sizes, n_genes=6, *, n_snps=240, share=0.4):
+def study(rng, n_cohort, panel_sizes, n_genes=6, *, n_snps=240):
     """Simulate what exercise 6 works on: a GWAS in the first population, weights, and a panel of several populations.
 
     Parameters
@@ -181,12 +181,12 @@ def study(rng, n_cohort, panel_sizes, n_genes=6, *, n_snps=240, share=0.4):
     panel_sizes : dict
         People of each population in the panel, beside the people of the GWAS.
     n_genes, n_snps : int
-    share : float
-        Of the SNPs, those that the GWAS reports for the other allele.
+        SNPs before those are left out that are palindromic or rare in one of the populations.
 
     Returns
     -------
     gwas, weights : DataFrame
+        The GWAS reports two SNPs in five for the other allele.
     panel : AnnData
     people : tuple
         Dosages and trait of the people of the GWAS.
@@ -209,7 +209,7 @@ def study(rng, n_cohort, panel_sizes, n_genes=6, *, n_snps=240, share=0.4):
     gwas = twas.marginal_eqtls(here, trait)[["snp", "effect_allele", "non_effect_allele", "zscore"]]
     # at least one SNP of every gene is reported for the other allele, and one is not
     told = weights.groupby("gene", sort=False)["rsid"]
-    swapped = (rng.random(len(gwas)) < share) | gwas["snp"].isin(told.first())
+    swapped = (rng.random(len(gwas)) < 0.4) | gwas["snp"].isin(told.first())
     swapped &= ~gwas["snp"].isin(told.last())
     return _told_for_the_other(gwas, swapped), weights, panel, (here, trait)
 

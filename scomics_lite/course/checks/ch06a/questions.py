@@ -6,6 +6,7 @@ elastic net are judged by the conditions of the minimum, so that any way there w
 """
 
 import numpy as np
+import pandas as pd
 
 from scomics_lite.course.checks import differs, exercise
 from scomics_lite.course.checks.ch06a import cases, slips
@@ -113,7 +114,21 @@ def _judge_independent(solve, rng):
     penalty, alpha = rng.uniform(0.35, 0.45), rng.uniform(0.3, 0.42)
     right = slips.shrink(c, penalty * alpha) / (1 + penalty * (1 - alpha))
     wrong = slips.independent_weights(c, len(y), penalty, alpha)
-    return judge(solve(X, y, penalty, alpha), right, wrong, what="`elastic_net`: your b", rtol=1e-5, atol=1e-7)
+    b = solve(X, y, penalty, alpha)
+    if np.shape(b) == right.shape and _runs_away(b):
+        return RUNS_AWAY
+    return judge(b, right, wrong, what="`elastic_net`: your b", rtol=1e-5, atol=1e-7)
+
+
+RUNS_AWAY = (
+    "`elastic_net`: your b grows from sweep to sweep. Is x'r divided by the number of people, is r computed anew after "
+    "every change, and is the SNP's own part kept in c?"
+)
+
+
+def _runs_away(b):
+    b = pd.to_numeric(pd.Series(list(b)), errors="coerce")
+    return not b.abs().max() < 1e3
 
 
 def _judge_linked(solve, rng):
@@ -127,10 +142,7 @@ def _judge_linked(solve, rng):
         b = solve(X, y, penalty, alpha)
         if np.shape(b) != (X.shape[1],):
             return differs(b, np.zeros(X.shape[1]), what="`elastic_net`: your b")
-        b = np.asarray(b, dtype=float)
-        if not np.isfinite(b).all() or np.abs(b).max() > 1e3:
-            return f"{where}`elastic_net`: your b grows from sweep to sweep. Is the SNP's own part kept in c?"
-        problem = _judge_minimum(X, y, b, penalty, alpha)
+        problem = RUNS_AWAY if _runs_away(b) else _judge_minimum(X, y, np.asarray(b, dtype=float), penalty, alpha)
         if problem:
             return where + problem
     return None
@@ -212,5 +224,8 @@ def zscore(answer):
     z[rng.permutation(7)[:2]] = np.nan
     known = ~np.isnan(z)
     right = slips.gene_zscore(w[known], z[known], S[np.ix_(known, known)])
-    problem = judge(answer(w, z, S), right, slips.gene_zscores_with_gaps(w, z, S), what="your z-score")
+    result = answer(w, z, S)
+    problem = judge(result, right, slips.gene_zscores_with_gaps(w, z, S), what="your z-score")
+    if problem and np.ndim(result) == 0 and pd.isna(result):
+        problem = "your z-score is NaN: these SNPs have to be left out, of the sum and of sigma_g."
     return problem and f"where the GWAS does not have two of seven SNPs, {problem}"

@@ -50,7 +50,7 @@ def hardy_weinberg_pvalues(n_aa, n_ab, n_bb):
         "lacks the factor 2 to the power of h: a heterozygote can come about in two ways.": [_tail(*unweighted, n_ab)],
         "counts numbers of heterozygotes that cannot be. Each homozygote takes two copies of a letter, so h changes in "
         "steps of 2.": [_tail(*both, n_ab)],
-        "counts numbers that lie as far from the expected one. No more probable is not the same as farther away.": [
+        "counts numbers that lie no nearer to the expected one. No more probable is not the same as no nearer.": [
             p[np.abs(h - middle) >= np.abs(n_ab - middle) - 1e-9].sum(),
             p[np.abs(h - 2 * n * f * (1 - f)) >= np.abs(n_ab - 2 * n * f * (1 - f)) - 1e-9].sum(),
         ],
@@ -91,6 +91,9 @@ def independent_weights(c, n, penalty, alpha):
     """Of the weights of columns that are not correlated; c is x'y / n."""
     l1, l2 = penalty * alpha, penalty * (1 - alpha)
     right = shrink(c, l1) / (1 + l2)
+    forgetful = [right]
+    for _ in range(30):
+        forgetful.append(shrink(c - forgetful[-1], l1) / (1 + l2))
     return {
         "has the full penalty in the threshold. The absolute values have a share alpha of it.": [
             shrink(c, penalty) / (1 + l2)
@@ -123,6 +126,8 @@ def independent_weights(c, n, penalty, alpha):
         "takes the squares of weights without the factor one half.": [shrink(c, l1) / (1 + 2 * l2)],
         "multiplies where the formula divides.": [shrink(c, l1) * (1 + l2)],
         "divides first and takes the threshold then.": [shrink(c / (1 + l2), l1)],
+        "lacks the SNP's own part. Its x'r / n is of what all weights leave, so what this weight explains has to be "
+        "added back.": [*forgetful[1:], shrink(c, l1) / (2 + l2)],
         "is least squares: the penalty is not in it.": [c],
     }
 

@@ -48,7 +48,7 @@ def phis(T, X):
             (covariances**2).mean(),
             ((covariances * n / (n - 1)) ** 2).mean(),
         ],
-        "cuts off each SNP at 0. Chance goes both ways; cut one of them off, and the mean is too large.": [
+        "cuts off each SNP at 0. Chance goes both ways, and without the low ones the mean is too large.": [
             np.maximum(r**2 - (1 - r**2) / (n - 2), 0).mean()
         ],
         "is a root. Squared correlations add to the expected square of z.": [np.sqrt(r2)],
@@ -73,8 +73,8 @@ def inflations(phi, n, h2):
         "divides by the heritability.": [1 + phi * n / h2],
         "squares the heritability. It is a share of a variance already.": [1 + phi * n * h2**2],
         "squares phi. It is a mean of squares already.": [1 + phi**2 * n * h2],
-        "has the root of the number of people. Chance of z is 1 whatever n is, and what effects add to its square "
-        "grows with n.": [1 + phi * np.sqrt(n) * h2],
+        "has the root of the number of people. What chance adds is 1 whatever n is, and what effects add grows "
+        "with n itself.": [1 + phi * np.sqrt(n) * h2],
         "is the reciprocal: that of a GWAS with effects is larger than 1.": [1 / right],
     }
 
