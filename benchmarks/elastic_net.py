@@ -6,6 +6,9 @@ process of its own, with one thread; measured are the seconds and CPU seconds of
 memory, and the largest memory of the process. Compiled code is loaded before; how long the first compilation takes is a
 line of its own.
 
+All tools get the same lambdas. "path of its own" is what happens without: our path goes as far as the smallest
+cross-validated error needs, and "nested" does that in each of five outer folds.
+
 "difference" is the largest difference from our weights at ten of the lambdas, in units of the largest weight; ours meet
 the conditions of the minimum to 1e-8. Peers run with the tolerance that they have when nothing is said, and
 python-glmnet once more with 1e-12. scikit-learn and python-glmnet run where they are installed:
@@ -27,6 +30,8 @@ N, P, FOLDS, CAUSAL, H2 = 450, 2_000, 10, 20, 0.3
 LD = (0.9, 0.98)
 TOOLS = {
     "scomics_lite": "ours",
+    "scomics_lite, path of its own": "ours_alone",
+    "scomics_lite, nested, 5 x 10 folds": "ours_nested",
     "R glmnet": "R",
     "python-glmnet": "python_glmnet",
     "python-glmnet, 1e-12": "python_glmnet_tight",
@@ -72,7 +77,26 @@ def ours(dosages, y, folds, lambdas):
         fit = twas.fit_elastic_net(table, y, folds=folds, lambdas=lambdas)
         return fit.weights.to_numpy()[None]
 
-    twas.fit_elastic_net(table.iloc[:, :20], y, folds=folds, lambdas=lambdas[:5])
+    twas.fit_elastic_net(table.iloc[:, :20], y, folds=folds)
+    return call
+
+
+def ours_alone(dosages, y, folds, lambdas):
+    return ours(dosages, y, folds, None)
+
+
+def ours_nested(dosages, y, folds, lambdas):
+    import pandas as pd
+
+    from scomics_lite import twas
+
+    table = pd.DataFrame(dosages).rename(columns="rs{}".format)
+
+    def call():
+        twas.nested_cross_validation(table, y)
+        return np.empty((0, P))
+
+    twas.nested_cross_validation(table.iloc[:, :20], y)
     return call
 
 
@@ -150,12 +174,16 @@ def beside(folder, python):
         if tool == "R":
             report = measure.report(["Rscript", Path(__file__).with_suffix(".R"), folder])
         else:
-            report = measure.report([sys.executable if tool == "ours" else python, __file__, "--child", folder, tool])
+            report = measure.report(
+                [sys.executable if tool.startswith("ours") else python, __file__, "--child", folder, tool]
+            )
         if isinstance(report, str):
             print(f"| {name} | {report} | | | |", flush=True)
             continue
         times = f"{report['seconds']:.2f} | {report['cpu']:.2f} | {report['peak']:.0f}"
-        print(f"| {name} | {times} | {'' if tool == 'ours' else difference(folder, tool, weights)} |", flush=True)
+        print(
+            f"| {name} | {times} | {'' if tool.startswith('ours') else difference(folder, tool, weights)} |", flush=True
+        )
 
 
 def difference(folder, tool, weights):

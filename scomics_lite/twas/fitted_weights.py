@@ -80,9 +80,11 @@ def fit_elastic_net(
     Where the path ends: small λ, with hundreds of weights, take most of the time, and the error has long been rising
     there. The fits with and without each fold go down the path together, and stop as soon as the error of five λ in a
     row has been more than one standard error (that of the smallest error) above the smallest. An error is known no
-    better than that, so it would have to fall by more than chance to become the smallest again: of 240 simulated genes
-    (without effects, with few or many, more people than SNPs and fewer, mixing 0.1 to 1) all have the same chosen λ as
-    with the whole path, in less than half the penalties. `lambdas` that are given are all used.
+    better than that, so it would have to fall by more than chance to become the smallest again. Of 256 simulated genes
+    (without effects, with few or many, more people than SNPs and fewer, mixing 0 to 1) all had the same chosen λ as
+    with the whole path, after 26 to 60 penalties of 100 on average; ridge regression, whose error hardly rises, after
+    76 to 97 (``benchmarks/path_ends.py``). The path also ends where that of `elastic_net_path` does; `lambdas` that
+    are given are all used.
 
     Parameters
     ----------

@@ -91,7 +91,7 @@ class Part:
 
     def __init__(self, columns, expression, inside, standardize=True):
         self.columns, self.inside, self.n = columns, inside, int(inside.sum())
-        self._outside = columns.z[~inside]
+        self._outside = columns.z.T[:, ~inside].T  # SNP by SNP in memory, as they are picked
         self.mean = -self._outside.sum(axis=0) / self.n
         squares = len(inside) * columns.varying - np.einsum("ij,ij->j", self._outside, self._outside)
         variance = squares / self.n - self.mean**2

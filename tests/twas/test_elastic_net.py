@@ -83,14 +83,24 @@ def test_scikit_learn_finds_the_same_on_standardised_numbers(mixing):
         np.testing.assert_allclose(path.coefficients.iloc[k], other.coef_ / sd, atol=1e-6)
 
 
-def test_ridge_regression_is_a_system_of_equations():
-    dosages, y = people(50, 70, np.random.default_rng(3))
+@pytest.mark.parametrize("p", [5, 49, 50, 51, 70])
+def test_ridge_regression_is_a_system_of_equations(p):
+    dosages, y = people(50, p, np.random.default_rng(3))
+    dosages["constant"], dosages["twin"] = 1, dosages["rs0"]
     x, s_y = dosages.to_numpy(float), y.std(ddof=0)
     sd = np.where(x.std(axis=0) > 0, x.std(axis=0), 1.0)
     z = (x - x.mean(axis=0)) / sd
-    path = twas.elastic_net_path(dosages, y, mixing=0, lambdas=[0.3])
-    w = np.linalg.solve(z.T @ z / 50 + 0.3 / s_y * np.eye(70), z.T @ (y - y.mean()) / 50)
-    np.testing.assert_allclose(path.coefficients.iloc[0], w / sd, atol=1e-9)
+    path = twas.elastic_net_path(dosages, y, mixing=0, lambdas=[30.0, 0.3, 1e-3])
+    for k, lambda_ in enumerate(path.lambdas):
+        w = np.linalg.solve(z.T @ z / 50 + lambda_ / s_y * np.eye(p + 2), z.T @ (y - y.mean()) / 50)
+        np.testing.assert_allclose(path.coefficients.iloc[k], w / sd, atol=1e-9)
+
+
+def test_ridge_regression_without_a_snp_that_varies_predicts_the_mean():
+    dosages = pd.DataFrame({"rs1": [1, 1, 1, 1, 1], "rs2": [0, 0, 0, 0, 0]})
+    fit = twas.fit_elastic_net(dosages, [0.0, 0.0, 0.0, 0.0, 1.0], mixing=0, folds=5)  # constant without the fifth
+    assert (fit.weights == 0).all()
+    assert fit.intercept == pytest.approx(0.2)
 
 
 @settings(max_examples=30, deadline=None)
