@@ -282,7 +282,7 @@ def _write_positions(ax, positions):
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axis.set_major_formatter(FuncFormatter(write))
-    ax.set(xlabel="SNP, at its position (Mb)", ylabel="SNP, at its position (Mb)")
+    ax.set(xlabel="SNPs in their order, position in Mb", ylabel="SNPs in their order, position in Mb")
 
 
 # --- checking ---------------------------------------------------------------------------------------------------------
