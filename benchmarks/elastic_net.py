@@ -155,7 +155,7 @@ def compilation():
     """Give the seconds of the first call with an empty cache of compiled code."""
     with tempfile.TemporaryDirectory() as cache:
         code = (
-            "import time, json, numpy as np\nfrom scomics_lite.twas.coordinate_descent import minimise\n"
+            "import time, json, numpy as np\nfrom scomics_lite.twas.weights.coordinate_descent import minimise\n"
             "start = time.perf_counter()\nminimise(np.eye(2), np.ones(2), np.zeros(2), 0.1, 0.1)\n"
             "print(json.dumps(time.perf_counter() - start))"
         )

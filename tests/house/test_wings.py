@@ -123,6 +123,20 @@ def test_a_face_is_a_tour_and_hands_on_names(wing):
     assert not [room for room in sorted(rooms) if f"`{room}`" not in tour], f"{wing}: the tour passes a room by"
 
 
+ROOMS_WITH_ROOMS = [name for name in sorted(ROOMS) if "." in name and MODULES[name].name == "__init__.py"]
+
+
+@pytest.mark.parametrize("room", [name for name in ROOMS_WITH_ROOMS if name.split(".")[0] not in TOP])
+def test_a_room_of_rooms_has_a_tour_and_no_code(room):
+    tree = ast.parse(MODULES[room].read_text(encoding="utf-8"))
+    tour = ast.get_docstring(tree)
+    assert len(tree.body) == 1, f"{room} holds code"
+    assert "first" in tour, f"{room}: which file first?"
+    inside = [name.rsplit(".", 1)[1] for name in ROOMS if name.startswith(f"{room}.")]
+    assert inside
+    assert not [name for name in inside if f"`{name}`" not in tour], f"{room}: the tour passes a room by"
+
+
 @pytest.mark.parametrize("module", sorted(PUBLIC))
 def test_public_names_and_arguments_are_what_they_were(module):
     now = importlib.import_module(f"scomics_lite.{module}")

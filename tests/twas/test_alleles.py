@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from scomics_lite.twas import alignment, complement, is_palindromic, is_strand_flip
-from scomics_lite.twas.alleles import is_unknown
+from scomics_lite.twas.genotypes.alleles import is_unknown
 from scomics_lite.validation import InputError
 
 OTHER = {"A": "T", "C": "G", "G": "C", "T": "A"}

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from scomics_lite.twas.colocalisation_tests import colocalisation, log_bayes_factors
+from scomics_lite.twas.meaning.colocalisation_tests import colocalisation, log_bayes_factors
 from scomics_lite.validation import InputError
 
 SNPS = [f"rs{j}" for j in range(40)]

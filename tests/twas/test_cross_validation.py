@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from scomics_lite import twas
-from scomics_lite.twas.folds import fold_ids
+from scomics_lite.twas.weights.folds import fold_ids
 from scomics_lite.validation import InputError
 
 

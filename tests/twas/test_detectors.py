@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from fixtures import associations
 
-from scomics_lite.twas.detectors import CONTRADICTION, STRONG, sign_conflicts
-from scomics_lite.twas.models import PredictionModel
-from scomics_lite.twas.summary_association import s_predixcan
+from scomics_lite.twas.associations.detectors import CONTRADICTION, STRONG, sign_conflicts
+from scomics_lite.twas.associations.summary_association import s_predixcan
+from scomics_lite.twas.exchange.models import PredictionModel
 from scomics_lite.validation import InputError
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from scomics_lite.twas.dosages import read_dosages
+from scomics_lite.twas.genotypes.dosages import read_dosages
 from scomics_lite.validation import InputError
 
 X = np.array([[0, 1, 2], [2, 0, 1]])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import ElasticNet
 
 from scomics_lite import simulate, twas
-from scomics_lite.twas.coordinate_descent import descend, largest_violation, minimise, soft_threshold
+from scomics_lite.twas.weights.coordinate_descent import descend, largest_violation, minimise, soft_threshold
 from scomics_lite.validation import InputError
 
 

@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 
-from scomics_lite.twas.covariance_files import covariances
-from scomics_lite.twas.eqtls import marginal_eqtls
-from scomics_lite.twas.individual_association import predixcan
-from scomics_lite.twas.models import PredictionModel
-from scomics_lite.twas.prediction import predict_expression
-from scomics_lite.twas.summary_association import s_predixcan
+from scomics_lite.twas.associations.eqtls import marginal_eqtls
+from scomics_lite.twas.associations.individual_association import predixcan
+from scomics_lite.twas.associations.prediction import predict_expression
+from scomics_lite.twas.associations.summary_association import s_predixcan
+from scomics_lite.twas.exchange.covariance_files import covariances
+from scomics_lite.twas.exchange.models import PredictionModel
 from scomics_lite.validation import InputError
 
 

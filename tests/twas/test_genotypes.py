@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 
 from scomics_lite import datasets
-from scomics_lite.twas import genotype_counts, hardy_weinberg, read_plink, read_vcf, vcf_files, write_plink
+from scomics_lite.twas import genotype_counts, hardy_weinberg, read_plink, read_vcf, write_plink
+from scomics_lite.twas.genotypes import vcf_files
 from scomics_lite.validation import InputError
 
 REFERENCE = Path(__file__).parents[1] / "reference"

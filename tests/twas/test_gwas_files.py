@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from scomics_lite.twas import read_gwas
-from scomics_lite.twas.gwas_files import zscores_of
-from scomics_lite.twas.text_fields import parse_numbers
+from scomics_lite.twas.exchange.gwas_files import zscores_of
+from scomics_lite.twas.exchange.text_fields import parse_numbers
 from scomics_lite.validation import InputError
 
 REFERENCE = os.environ.get("SCOMICS_LITE_REFERENCE")

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from fixtures import associations
 
-from scomics_lite.twas.harmonisation import REASONS, harmonise, match_snps, place_codes
+from scomics_lite.twas.associations.harmonisation import REASONS, harmonise, match_snps, place_codes
 from scomics_lite.validation import InputError
 
 

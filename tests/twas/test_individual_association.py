@@ -10,7 +10,7 @@ import pytest
 import statsmodels.api as sm
 from scipy import sparse
 
-from scomics_lite.twas.individual_association import predixcan
+from scomics_lite.twas.associations.individual_association import predixcan
 from scomics_lite.validation import InputError
 
 REFERENCE = os.environ.get("SCOMICS_LITE_REFERENCE")

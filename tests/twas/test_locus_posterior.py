@@ -9,8 +9,8 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from scomics_lite import simulate
-from scomics_lite.twas.causal_genes import NONE, expression_correlation, locus_posterior, log_bayes_factors
-from scomics_lite.twas.models import PredictionModel
+from scomics_lite.twas.exchange.models import PredictionModel
+from scomics_lite.twas.meaning.causal_genes import NONE, expression_correlation, locus_posterior, log_bayes_factors
 from scomics_lite.validation import InputError
 
 
@@ -120,7 +120,7 @@ def test_many_configurations_are_weighed_in_parts(monkeypatch):
     v = drawn_correlation(rng, 12)
     z = rng.multivariate_normal(6 * v[3], v)
     whole = locus_posterior(z, v)
-    monkeypatch.setattr("scomics_lite.twas.causal_genes.BATCH", 7)
+    monkeypatch.setattr("scomics_lite.twas.meaning.causal_genes.BATCH", 7)
     pd.testing.assert_frame_equal(locus_posterior(z, v), whole, rtol=1e-12)
 
 

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 
-from scomics_lite.twas.individual_association import predixcan
-from scomics_lite.twas.multiple_models import multixcan
+from scomics_lite.twas.associations.individual_association import predixcan
+from scomics_lite.twas.associations.multiple_models import multixcan
 from scomics_lite.validation import InputError
 
 REFERENCE = os.environ.get("SCOMICS_LITE_REFERENCE")

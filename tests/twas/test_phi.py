@@ -6,8 +6,8 @@ import pytest
 from scipy import sparse, stats
 
 from scomics_lite import simulate
-from scomics_lite.twas.models import PredictionModel
-from scomics_lite.twas.polygenicity import correct_zscores, mean_squared_correlation, phi
+from scomics_lite.twas.associations.polygenicity import correct_zscores, mean_squared_correlation, phi
+from scomics_lite.twas.exchange.models import PredictionModel
 from scomics_lite.validation import InputError
 
 
@@ -72,7 +72,7 @@ def test_blocks_and_kinds_of_matrices_make_no_difference(people, model, monkeypa
     pd.testing.assert_series_equal(phi(other, model), found)
     other.X = people.X.astype(np.float32)
     pd.testing.assert_series_equal(phi(other, model), found)
-    monkeypatch.setattr("scomics_lite.twas.polygenicity.BLOCK", 7_000)  # seven SNPs at a time
+    monkeypatch.setattr("scomics_lite.twas.associations.polygenicity.BLOCK", 7_000)  # seven SNPs at a time
     pd.testing.assert_series_equal(phi(people, model), found, rtol=1e-12)
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scomics_lite.twas.models import PredictionModel
-from scomics_lite.twas.prediction import predict_expression
+from scomics_lite.twas.associations.prediction import predict_expression
+from scomics_lite.twas.exchange.models import PredictionModel
 from scomics_lite.validation import InputError
 
 ALLELES = [("A", "G"), ("C", "A"), ("G", "T"), ("AT", "A"), ("C", "T"), ("T", "G")]
@@ -53,7 +53,7 @@ def test_sums_are_those_of_a_plain_loop(missing, monkeypatch):
     assert predicted.index.equals(dosages.obs_names)
     assert predicted.columns.tolist() == model.genes.tolist()
     np.testing.assert_allclose(predicted, expected, rtol=0, atol=1e-8)
-    monkeypatch.setattr("scomics_lite.twas.prediction.NUMBERS", 100)
+    monkeypatch.setattr("scomics_lite.twas.associations.prediction.NUMBERS", 100)
     np.testing.assert_allclose(predict_expression(dosages, model), expected, rtol=0, atol=1e-8)
 
 

@@ -16,10 +16,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from scomics_lite.twas.covariance_files import Covariances, read_covariance
-from scomics_lite.twas.gwas_files import read_gwas
-from scomics_lite.twas.models import PredictionModel, read_model
-from scomics_lite.twas.summary_association import METAXCAN, s_predixcan
+from scomics_lite.twas.associations.summary_association import METAXCAN, s_predixcan
+from scomics_lite.twas.exchange.covariance_files import Covariances, read_covariance
+from scomics_lite.twas.exchange.gwas_files import read_gwas
+from scomics_lite.twas.exchange.models import PredictionModel, read_model
 from scomics_lite.validation import InputError
 
 REFERENCE = os.environ.get("SCOMICS_LITE_REFERENCE")

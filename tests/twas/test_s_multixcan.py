@@ -6,12 +6,12 @@ import pytest
 from scipy import stats
 
 from scomics_lite import simulate
-from scomics_lite.twas.covariance_files import Covariances, covariances
-from scomics_lite.twas.models import PredictionModel
-from scomics_lite.twas.multiple_models import multixcan
-from scomics_lite.twas.prediction import predict_expression
-from scomics_lite.twas.summary_association import s_predixcan
-from scomics_lite.twas.summary_multiple_models import joint_test, s_multixcan
+from scomics_lite.twas.associations.multiple_models import multixcan
+from scomics_lite.twas.associations.prediction import predict_expression
+from scomics_lite.twas.associations.summary_association import s_predixcan
+from scomics_lite.twas.associations.summary_multiple_models import joint_test, s_multixcan
+from scomics_lite.twas.exchange.covariance_files import Covariances, covariances
+from scomics_lite.twas.exchange.models import PredictionModel
 from scomics_lite.validation import InputError
 
 COLUMNS = (

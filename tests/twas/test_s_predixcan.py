@@ -8,9 +8,9 @@ from fixtures import associations
 from scipy import stats
 
 from scomics_lite import simulate
-from scomics_lite.twas.covariance_files import covariances
-from scomics_lite.twas.models import PredictionModel
-from scomics_lite.twas.summary_association import METAXCAN, associate, s_predixcan
+from scomics_lite.twas.associations.summary_association import METAXCAN, associate, s_predixcan
+from scomics_lite.twas.exchange.covariance_files import covariances
+from scomics_lite.twas.exchange.models import PredictionModel
 from scomics_lite.validation import InputError
 
 NUMBERS = ["zscore", "effect_size", "var_g"]
@@ -88,7 +88,7 @@ def test_the_order_of_files_does_not_matter():
 def test_large_genes_are_computed_in_several_stacks(monkeypatch):
     gwas, model, matrices = associations.study(sizes=(5,) * 12)
     whole = run(gwas, model, matrices)
-    monkeypatch.setattr("scomics_lite.twas.gene_stacks.STACK", 60)
+    monkeypatch.setattr("scomics_lite.twas.associations.gene_stacks.STACK", 60)
     same(run(gwas, model, matrices), whole)
 
 
@@ -364,7 +364,7 @@ def test_without_phi_the_advice_leads_to_a_corrected_table():
         InputError, match=r"phi = scomics_lite.twas.phi\(dosages, model\), then PredictionModel\("
     ) as caught:
         s_predixcan(gwas, model, known, **asked)
-    from scomics_lite.twas.polygenicity import phi
+    from scomics_lite.twas.associations.polygenicity import phi
 
     names = {"phi": phi(panel, model), "model": model, "PredictionModel": PredictionModel}
     advice = str(caught.value).split("then ")[1].split(". Or")[0]

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scomics_lite.twas import read_covariance, text_tables
-from scomics_lite.twas.text_tables import TextTable
+from scomics_lite.twas import read_covariance
+from scomics_lite.twas.exchange import text_tables
+from scomics_lite.twas.exchange.text_tables import TextTable
 from scomics_lite.validation import InputError
 
 FIELD = st.text("abcrs01.-é", min_size=1, max_size=5)

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 from distributed import Client, LocalCluster
 
-from scomics_lite.twas.covariance_files import covariances
-from scomics_lite.twas.gene_windows import Windows, gene_places
-from scomics_lite.twas.models import read_model
-from scomics_lite.twas.prediction import predict_expression
-from scomics_lite.twas.training import fit_gene, train_models
+from scomics_lite.twas.associations.prediction import predict_expression
+from scomics_lite.twas.exchange.covariance_files import covariances
+from scomics_lite.twas.exchange.models import read_model
+from scomics_lite.twas.weights.gene_windows import Windows, gene_places
+from scomics_lite.twas.weights.training import fit_gene, train_models
 from scomics_lite.validation import InputError
 
 QUICK = {"folds": 3, "window": 2e4, "progress": False}
@@ -180,7 +180,7 @@ KILLED = """
 import os, signal, sys
 sys.path.insert(0, sys.argv[2])
 from test_training import QUICK, make_study
-from scomics_lite.twas import training
+from scomics_lite.twas.weights import training
 whole, begun = training.fit_gene, []
 def killed_at_the_third(*arguments, **settings):
     begun.append(1)
@@ -206,7 +206,7 @@ def test_a_killed_run_goes_on_where_it_was_and_ends_the_same(study, trained, tmp
         fitted.append(gene)
         return fit_gene(gene, *arguments, **settings)
 
-    monkeypatch.setattr("scomics_lite.twas.training.fit_gene", watched)
+    monkeypatch.setattr("scomics_lite.twas.weights.training.fit_gene", watched)
     assert_same(train_models(*study, **QUICK, resume=path), trained)
     assert fitted == ["g2", "g3"]
     fitted.clear()

@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from scomics_lite import simulate
-from scomics_lite.twas.covariance_files import Covariances, covariances
-from scomics_lite.twas.models import PredictionModel
-from scomics_lite.twas.weight_permutation import count_as_extreme, permute_weights
+from scomics_lite.twas.exchange.covariance_files import Covariances, covariances
+from scomics_lite.twas.exchange.models import PredictionModel
+from scomics_lite.twas.meaning.weight_permutation import count_as_extreme, permute_weights
 from scomics_lite.validation import InputError
 
 
