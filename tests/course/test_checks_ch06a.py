@@ -93,6 +93,18 @@ def overflowing(n_aa, n_ab, n_bb):
     return p[p <= p[h == n_ab][0] * 1.000000001].sum()
 
 
+def last_one_lost(h, p, seen):
+    h, p = h[:-1], p[:-1] / p[:-1].sum()
+    return p[p <= p[h == seen] * 1.000000001].sum()
+
+
+def not_divided(n_aa, n_ab, n_bb):
+    a, b = 2 * n_aa + n_ab, 2 * n_bb + n_ab
+    h = np.arange(a % 2, min(a, b) + 1, 2)
+    p = np.exp(h * np.log(2) - special.gammaln([(a - h) / 2 + 1, h + 1, (b - h) / 2 + 1]).sum(axis=0))
+    return p[p <= p[h == n_ab] * 1.000000001].sum()
+
+
 HWE_WRONG = {
     "the observed alone": (from_p(lambda h, p, seen: p[h == seen][0]), "of the observed number alone"),
     "without it": (from_p(lambda h, p, seen: p[p < p[h == seen] * 0.999999].sum()), "leaves out the observed number"),
@@ -119,6 +131,24 @@ HWE_WRONG = {
     "OverflowError": (
         lambda *n: hwe(*n) + 0.0 * float(factorial(sum(n))),
         "your code raised OverflowError",
+    ),
+    "fixed room": (
+        from_p(lambda h, p, seen: p[p <= p[h == seen] + 1e-9].sum()),
+        "your room is a fixed amount, larger than the p-value itself: make it a share, p_obs * (1 + 1e-9)",
+    ),
+    "isclose": (
+        from_p(lambda h, p, seen: p[(p < p[h == seen]) | np.isclose(p, p[h == seen])].sum()),
+        "your room is a fixed amount",
+    ),
+    "last one lost": (
+        from_p(lambda h, p, seen: last_one_lost(h, p, seen)),
+        "has lost the largest possible number of heterozygotes",
+    ),
+    "no sum": (from_p(lambda h, p, seen: p[p <= p[h == seen] * 1.000000001].sum() / p.max()), "divide them by their"),
+    "no sum, no maximum": (not_divided, "divide them by their sum"),
+    "logarithms": (
+        from_p(lambda h, p, seen: p[np.log(p) <= np.log(p[h == seen]) * (1 + 1e-9)].sum()),
+        "If you compare logarithms: they are negative",
     ),
     "one minus": (
         from_p(lambda h, p, seen: 1 - p[p > p[h == seen] * 1.000000001].sum()),
@@ -160,6 +190,17 @@ def descend_with_residuals(X, y, penalty, alpha):
             new = soft(X[:, j] @ r / len(y) + b[j], penalty * alpha) / (1 + penalty * (1 - alpha))
             r = r - X[:, j] * (new - b[j])
             moved, b[j] = max(moved, abs(new - b[j])), new
+    return b
+
+
+def descend_wrongly(X, y, penalty, alpha, *, sweeps=200, taken=None, start=0.0):
+    """Take something else than the change of a weight out of the residuals, or start from other zeros."""
+    b, r = np.full(X.shape[1], start), y.copy()
+    for _ in range(sweeps):
+        for j, x in enumerate(X.T):
+            new = soft(x @ r / len(y) + b[j], penalty * alpha) / (1 + penalty * (1 - alpha))
+            r = r - x * (new - b[j] if taken is None else taken(new, b[j]))
+            b[j] = new
     return b
 
 
@@ -277,6 +318,31 @@ NET_WRONG = {
         "the squares of weights without the factor",
     ),
     "multiplied": (updated(lambda c, lam, al, n: soft(c, lam * al) * (1 + lam * (1 - al))), "multiplies where"),
+    "half a threshold": (
+        updated(lambda c, lam, al, n: soft(c, lam * al / 2) / (1 + lam * (1 - al))),
+        "has half the threshold",
+    ),
+    "threshold of a sum": (
+        updated(lambda c, lam, al, n: soft(c, 2 * n * lam * al) / (1 + lam * (1 - al))),
+        "is zero everywhere",
+    ),
+    "residual never updated": (
+        net(lambda *case: descend_wrongly(*case, taken=lambda new, old: 0)),
+        "a residual that is still y: what the other weights explain has not been taken out",
+    ),
+    "residual never updated, few sweeps": (
+        net(lambda *case: descend_wrongly(*case, taken=lambda new, old: 0, sweeps=7)),
+        "a residual that is still y",
+    ),
+    "the weight taken anew": (
+        net(lambda *case: descend_wrongly(*case, taken=lambda new, old: new)),
+        "lose the change of a weight alone",
+    ),
+    "the weight taken anew, few sweeps": (
+        net(lambda *case: descend_wrongly(*case, taken=lambda new, old: new, sweeps=4)),
+        "Take out the change alone",
+    ),
+    "integers": (net(lambda *case: descend_wrongly(*case, start=0)), "your b holds whole numbers"),
     "divided first": (updated(lambda c, lam, al, n: soft(c / (1 + lam * (1 - al)), lam * al)), "divides first"),
     "least squares": (updated(lambda c, lam, al, n: c), "is least squares"),
     "one at a time": (
@@ -290,13 +356,19 @@ NET_WRONG = {
     "not divided by n": (net(lambda X, y, *rest: descend(X * len(y), y, *rest)), "grows from sweep to sweep"),
     "tiny weights": (
         net(lambda *case: np.where(descend(*case) == 0, 1e-9, descend(*case))),
-        "where they should be exactly zero",
+        "where they should be exactly zero. If your step does set zeros, it stopped too early",
     ),
     "weights of zero": (
         net(lambda X, *case: descend(X, *case) if X.shape[1] == 8 else np.zeros(X.shape[1])),
         "explain more of what is left than their price",
     ),
     "with an intercept": (net(lambda *case: np.append(descend(*case), 0)), "has shape"),
+    "small weights as zeros": (
+        breached(
+            lambda g, b, lam, al: np.where(np.abs(b) < 1e-3, at_zeros(g, lam, al), at_weights(g, b, lam, al)).max()
+        ),
+        "where a weight is 0.0000001, your number takes it for zero",
+    ),
     "sum": (breached(lambda *case: all_breaches(*case).sum()), "is a sum over weights"),
     "mean": (breached(lambda *case: all_breaches(*case).mean()), "is a mean over weights"),
     "all of them": (breached(all_breaches), "where one number was expected"),
@@ -414,6 +486,15 @@ Z_WRONG = {
     "mean": (z_as(lambda w, z, S, sd: np.average(z, weights=w)), "is a weighted mean"),
     "Stouffer": (z_as(lambda w, z, S, sd: w @ z / np.sqrt(w @ w)), "Stouffer's method"),
     "no signs of weights": (z_as(lambda w, z, S, sd: gene_z(np.abs(w), z, S)), "the weights without their signs"),
+    "absolute": (
+        z_as(lambda w, z, S, sd: abs(gene_z(w, z, S))),
+        "whose z-score is below 0, your z-score lost its sign",
+    ),
+    "wrong sign": (z_as(lambda w, z, S, sd: -gene_z(w, z, S)), "your z-score has the wrong sign"),
+    "elementwise": (
+        z_as(lambda w, z, S, sd: w * sd @ z / np.sqrt((w * S * w).sum())),
+        "multiplies element by element in sigma_g",
+    ),
     "squared": (z_as(lambda w, z, S, sd: gene_z(w, z, S) ** 2), "is a square"),
     "zeros put in": (
         lambda w, z, S: np.sum(w * np.sqrt(np.diag(S)) * np.nan_to_num(z)) / np.sqrt(w @ S @ w),
@@ -497,6 +578,18 @@ def aligned(sign=sign_of, upper=(True, True), **how):
     return answer
 
 
+def with_partners(partner, palindromic=None):
+    """Align with other partners, and palindromic pairs by them or by a list."""
+
+    def sign(effect, other, ref, eff):
+        if ref + eff in palindromic if palindromic else eff == partner[ref]:
+            return np.nan
+        pairs = [(effect, other), (partner.get(effect), partner.get(other))]
+        return 1.0 if (eff, ref) in pairs else -1.0 if (ref, eff) in pairs else np.nan
+
+    return aligned(sign)
+
+
 def _sign(sign, row, how):
     try:
         return sign(*row, **how)
@@ -554,6 +647,12 @@ ALIGN_WRONG = {
     "strand taken for a swap": (
         aligned(strand_as_swap),
         "of the other strand (model A/C, GWAS T/G), your z-score has the wrong",
+    ),
+    "A with G": (with_partners({"A": "G", "G": "A", "C": "T", "T": "C"}), "A pairs with T, and C with G"),
+    "A with C": (with_partners({"A": "C", "C": "A", "G": "T", "T": "G"}), "A pairs with T, and C with G"),
+    "A with G, a list of palindromic pairs": (
+        with_partners({"A": "G", "G": "A", "C": "T", "T": "C"}, ("AT", "TA", "CG", "GC")),
+        "A pairs with T, and C with G",
     ),
     "palindromic as written": (
         aligned(palindromic=as_written),
@@ -653,6 +752,14 @@ def phi_of_zeros(T, X):
     return phi(T, X) * np.mean(X.std(axis=0) > 0)
 
 
+def phi_of_frequent(limit):
+    def answer(T, X):
+        f = X.mean(axis=0) / 2
+        return phi(T, X[:, np.minimum(f, 1 - f) >= limit])
+
+    return answer
+
+
 PHI_WRONG = {
     "no adjustment": (phi_as(lambda r, n: np.mean(r**2)), "is the plain mean of r squared"),
     "1 / (n - 1)": (phi_as(lambda r, n: np.mean(r**2) - 1 / (n - 1)), "takes the same from every SNP"),
@@ -661,6 +768,10 @@ PHI_WRONG = {
     "sum": (phi_as(lambda r, n: np.sum(r**2 - (1 - r**2) / (n - 2))), "is a sum over SNPs"),
     "mean first": (phi_as(lambda r, n: np.mean(r) ** 2), "averages correlations before it squares them"),
     "not squared": (phi_as(lambda r, n: np.mean(r)), "that are not squared"),
+    "r in the formula": (phi_as(lambda r, n: np.mean(r - (1 - r) / (n - 2))), "that are not squared"),
+    "|r| in the formula": (phi_as(lambda r, n: np.mean(abs(r) - (1 - abs(r)) / (n - 2))), "that are not squared"),
+    "rare SNPs dropped": (polygenic(phi_of_frequent(0.05)), "leaves out SNPs with a rare allele"),
+    "the rarest SNPs dropped": (polygenic(phi_of_frequent(0.01)), "leaves out SNPs with a rare allele"),
     "covariances": (
         polygenic(lambda T, X: np.mean([np.cov(T, x)[0, 1] ** 2 for x in X.T])),
         "has covariances in place of correlations",
@@ -742,6 +853,12 @@ def without_swapped(gwas, weights, *rest):
     return scan(gwas, weights[g == weights["eff_allele"].to_numpy()], *rest)
 
 
+def weights_turned(gwas, weights, *rest):
+    g = gwas.set_index("snp")["effect_allele"].loc[weights["rsid"]].to_numpy()
+    sign = np.where(g == weights["eff_allele"].to_numpy(), 1, -1)
+    return scan(gwas, weights.assign(weight=weights["weight"] * sign), *rest, letters=False)
+
+
 LETTERS = "takes z-scores as they are written"
 CORRELATIONS = "gives correlations where the formula needs covariances"
 PANEL = "has the LD of another population"
@@ -761,6 +878,7 @@ REPAIR_WRONG = {
     "letters and correlations": (changed(letters=False, matrix=np.corrcoef), f"for; it {CORRELATIONS}."),
     "correlations and panel": (changed(matrix=np.corrcoef, people=largest), f"{CORRELATIONS}; it {PANEL}"),
     "everybody": (changed(people=everybody), "takes the people of all populations together"),
+    "weights turned": (weights_turned, "turns the weights, but the panel still counts the model's allele: turn z"),
     "the wrong ones turned": (lambda *study: -scan(*study), "turns the signs of the SNPs that should be left"),
     "swapped ones lost": (without_swapped, "has lost the SNPs that the GWAS reports for the other letter"),
     "variances": (changed(roots=lambda v: v), "has variances where sigma_l stands"),
@@ -819,8 +937,9 @@ def all_slips(rng):
     yield "weights", right, slips.independent_weights(c, len(y), penalty, alpha)
     for _, *case in cases.weights_off_the_minimum(rng):
         yield "breach", slips.breach_of(*case), slips.breaches(*case)
-    for k in (3, 9):
-        yield "z-score", slips.gene_zscore(*(one := cases.gene(rng, k))), slips.gene_zscores(*one)
+    for k, sign in ((3, 1), (9, -1)):
+        one = cases.gene(rng, k, sign)
+        yield "z-score", slips.gene_zscore(*one), slips.gene_zscores(*one)
     for constant in (False, True):
         T, X = cases.predicted_and_panel(rng, constant)
         yield "phi", study_slips.phi(T, X), study_slips.phis(T, X)

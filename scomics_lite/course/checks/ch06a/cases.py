@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from scomics_lite import simulate, twas
-from scomics_lite.course.checks.ch06a.slips import heterozygotes
+from scomics_lite.course.checks.ch06a.slips import gene_zscore, heterozygotes, shrink
 
 # --- 1: Hardy-Weinberg ------------------------------------------------------------------------------------------------
 
@@ -13,7 +13,8 @@ from scomics_lite.course.checks.ch06a.slips import heterozygotes
 def genotype_counts(rng):
     """Yield (where, AA, AB, BB): fewer heterozygotes than expected, then more, with either letter the rarer one.
 
-    The observed number is neither the most probable one nor in the only tail, so that no two ideas of a p-value agree.
+    The observed number is neither the most probable one nor in the only tail, so that no two ideas of a p-value agree,
+    and the largest possible number is not so improbable that nobody would miss it.
     """
     for where, rarer, too_few in (("", "b", True), ("where the first letter is the rarer one, ", "a", False)):
         while True:
@@ -27,7 +28,7 @@ def genotype_counts(rng):
             ideas = (p <= p[one], np.arange(len(h)) <= one, np.arange(len(h)) >= one)
             told_apart = not any(np.array_equal(one, idea) for one in farther for idea in ideas)
             tail = 0.03 < p[p <= p[one]].sum() < 0.6
-            if tail and others.any() and told_apart and (h[one] < expected[0]) == too_few:
+            if tail and others.any() and told_apart and p[-1] > 1e-4 and (h[one] < expected[0]) == too_few:
                 break
         yield where, *(int(count) for count in (counts if rarer == "b" else counts[::-1]))
 
@@ -93,18 +94,31 @@ def weights_off_the_minimum(rng):
         yield where, X, y, b, penalty, alpha
 
 
+def tiny_weight(rng):
+    """Draw (X, y, b, penalty, alpha): the minimum, but for a weight of 1e-7 where it has zero."""
+    X, y, c = independent_columns(rng)
+    penalty, alpha = 0.4, 0.4
+    b = shrink(c, penalty * alpha) / (1 + penalty * (1 - alpha))
+    b[np.abs(c).argmin()] = 1e-7
+    return X, y, b, penalty, alpha
+
+
 # --- 3: a gene's z-score ----------------------------------------------------------------------------------------------
 
 
-def gene(rng, k):
-    """Draw (weights, z-scores, covariance) of a gene with k SNPs, which differ in frequency and are in LD."""
+def gene(rng, k, sign=1):
+    """Draw (weights, z-scores, covariance) of a gene with k SNPs, which differ in frequency and are in LD.
+
+    The gene's z-score has the sign that is asked for.
+    """
     frequency = rng.permutation(np.linspace(0.06, 0.48, k))
     sd = np.sqrt(2 * frequency * (1 - frequency))
-    together = rng.normal(size=(k, 2 * k)) + rng.normal(size=2 * k)
-    r = np.corrcoef(together)
+    S = -np.eye(k)
+    while S.sum(axis=0).min() <= 0:  # so that no idea of sigma_g is the root of a negative number
+        S = np.corrcoef(rng.normal(size=(k, 2 * k)) + rng.normal(size=2 * k)) * np.outer(sd, sd)
     w = rng.uniform(0.15, 0.6, k) * np.where(np.arange(k) == 1, -1, 1)
     z = rng.normal(0.5, 2.0, k)
-    return w, z, r * np.outer(sd, sd)
+    return w, z * sign * np.sign(gene_zscore(w, z, S)), S
 
 
 # --- 4: alleles -------------------------------------------------------------------------------------------------------
@@ -155,13 +169,18 @@ def _alleles(rng, what):
 
 
 def predicted_and_panel(rng, constant=False):
-    """Draw (T (n,), X (n, m)): a predicted expression and the dosages of a panel; with SNPs that do not vary."""
-    n, m = int(rng.integers(36, 60)), 30
+    """Draw (T (n,), X (n, m)): a predicted expression and the dosages of a panel; with SNPs that do not vary.
+
+    Three SNPs are rare: their alleles have frequencies below 0.01, 0.02 and 0.05.
+    """
+    n, m = int(rng.integers(52, 70)), 30
     X = rng.binomial(2, rng.uniform(0.15, 0.5, m), (n, m)).astype(float)
     keep = rng.random((n, m)) < 0.7
     for j in range(1, 12):
         X[:, j] = np.where(keep[:, j], X[:, j - 1], X[:, j])
     T = X[:, [0, 4, 9]] @ rng.uniform(0.2, 0.5, 3)
+    for j, carriers in zip((25, 26, 27), (1, 2, 4), strict=True):
+        X[:, j] = rng.permutation(n) < carriers
     if constant:
         X[:, 20:25] = rng.integers(0, 3, 5)
     return T, X

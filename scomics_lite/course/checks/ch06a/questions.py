@@ -71,7 +71,13 @@ def _judge_many_people(answer, rng):
         if problem:
             return where + problem
     far = n, n // 2, n
-    if differs(answer(*far), slips.hardy_weinberg(*far), atol=0, rtol=1e-4):
+    result = answer(*far)
+    if differs(result, slips.hardy_weinberg(*far), atol=0, rtol=1e-4):
+        if any(differs(result, one, atol=0, rtol=1e-4) is None for one in slips.with_fixed_room(*far)):
+            return (
+                "far from the proportions your room is a fixed amount, larger than the p-value itself: make it a "
+                "share, p_obs * (1 + 1e-9)."
+            )
         return (
             "far from the proportions your p-value is lost to rounding: 1 minus something near 1 holds no small "
             "number. Add up the small probabilities themselves."
@@ -88,7 +94,8 @@ def _judge_many_people(answer, rng):
         "Hold all weights but one. What do the others leave of y, and how much of that does this SNP get?",
         "elastic_net: for one SNP after the other, c = x'r / n + b, where r = y - X b is what all weights leave; the "
         "new weight is c moved towards zero by penalty alpha (and stopped there), divided by 1 + penalty (1 - alpha). "
-        "Go round until nothing moves. breach: two conditions, one for weights that are zero and one for the others.",
+        "Go round until no weight moves by more than 1e-8. breach: two conditions, one for weights that are zero and "
+        "one for the others.",
         "elastic_net: start from b = 0; repeat 200 times, for every column j: r = y - X @ b; c = x_j'r / n + b_j; "
         "b_j = sign(c) max(|c| - penalty alpha, 0) / (1 + penalty (1 - alpha)). breach: g = X'(y - X b) / n; where b "
         "is 0, max(|g| - penalty alpha, 0); elsewhere |g - penalty (alpha sign(b) + (1 - alpha) b)|; the largest.",
@@ -117,7 +124,13 @@ def _judge_independent(solve, rng):
     b = solve(X, y, penalty, alpha)
     if np.shape(b) == right.shape and _runs_away(b):
         return RUNS_AWAY
-    return judge(b, right, wrong, what="`elastic_net`: your b", rtol=1e-5, atol=1e-7)
+    problem = judge(b, right, wrong, what="`elastic_net`: your b", rtol=1e-5, atol=1e-7)
+    if problem and np.shape(b) == right.shape and np.asarray(b).dtype.kind in "iu":
+        return (
+            "`elastic_net`: your b holds whole numbers. An array of integers cuts off what stands behind the point: "
+            "start from zeros that are floats."
+        )
+    return problem
 
 
 RUNS_AWAY = (
@@ -161,7 +174,10 @@ def _judge_minimum(X, y, b, penalty, alpha):
     if known:
         return f"`elastic_net`: your b {known[0]}"
     if slips.breach_of(X, y, np.where(np.abs(b) < 1e-3, 0, b), penalty, alpha) < 1e-2 * penalty:
-        return "`elastic_net`: your b has weights that are nearly zero, where they should be exactly zero."
+        return (
+            "`elastic_net`: your b has weights that are nearly zero, where they should be exactly zero. If your step "
+            "does set zeros, it stopped too early: go on."
+        )
     if worst < 0.05 * penalty:
         return "`elastic_net`: your b is near the minimum and not at it: go on until nothing moves."
     g, zero = X.T @ (y - X @ b) / len(y), b == 0
@@ -190,6 +206,16 @@ def _judge_breach(breach, rng):
         problem = judge(breach(*case), right, wrong, what="`breach`: your number")
         if problem:
             return where + problem
+    case = cases.tiny_weight(rng)
+    result = breach(*case)
+    if differs(result, 0.0, atol=1e-6) is None:
+        return (
+            "`breach`: where a weight is 0.0000001, your number takes it for zero. It is small and not zero, so the "
+            "first condition is asked of it."
+        )
+    problem = differs(result, slips.breach_of(*case), what="`breach`: your number")
+    if problem:
+        return f"where a weight is 0.0000001, {problem}"
     X, y, c = cases.independent_columns(rng)
     at_minimum = slips.shrink(c, 0.16) / (1 + 0.24)
     problem = differs(breach(X, y, at_minimum, 0.4, 0.4), 0.0, atol=1e-8, what="`breach`: your number")
@@ -212,10 +238,10 @@ def _judge_breach(breach, rng):
     ),
 )
 def zscore(answer):
-    """Compare for genes of three and of more SNPs, with and without SNPs that the GWAS does not have."""
+    """Compare for genes of three and of more SNPs, above and below 0, with and without SNPs that the GWAS lacks."""
     rng = np.random.default_rng()
-    for where, k in (("", 3), ("for a gene of nine SNPs, ", 9)):
-        w, z, S = cases.gene(rng, k)
+    for where, k, sign in (("", 3, 1), ("for a gene of nine SNPs whose z-score is below 0, ", 9, -1)):
+        w, z, S = cases.gene(rng, k, sign)
         right, wrong = slips.gene_zscore(w, z, S), slips.gene_zscores(w, z, S)
         problem = judge(answer(w, z, S), right, wrong, what="your z-score")
         if problem:

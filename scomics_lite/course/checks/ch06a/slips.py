@@ -31,10 +31,17 @@ def hardy_weinberg_pvalues(n_aa, n_ab, n_bb):
     whole = [stats.multinomial.pmf([n_aa + (n_ab - k) // 2, k, n_bb + (n_ab - k) // 2], n, shares) for k in h]
     unweighted = _probabilities(n_aa, n_ab, n_bb, step=2, factor=1)
     both = _probabilities(n_aa, n_ab, n_bb, step=1, factor=2)
+    # the sum of 2^h / (n_aa! h! n_bb!) over all possible h
+    total = special.gammaln([2 * n + 1, 2 * n * f + 1, 2 * n * (1 - f) + 1, n + 1]) @ [1, -1, -1, -1]
     return {
         "is the probability of the observed number alone. A p-value adds those of all numbers that are no more "
         "probable.": [at],
-        "leaves out the observed number itself: no more probable means less probable or as probable.": [right - at],
+        "leaves out the observed number itself: no more probable means less probable or as probable. (If you "
+        "compare logarithms: they are negative, so 1 + 1e-9 times one of them is lower. Add the room there.)": [
+            right - at
+        ],
+        "has lost the largest possible number of heterozygotes. It is the number of copies of the rarer letter, and a "
+        "range stops before its end.": [_tail(h[:-1], p[:-1] / p[:-1].sum(), n_ab)],
         "has one tail only. A lack and an excess of heterozygotes both speak against the proportions.": [low, high],
         "doubles one tail. The exact test adds probabilities that are no larger than the observed one, in whichever "
         "tail they stand.": [2 * min(low, high)],
@@ -54,7 +61,11 @@ def hardy_weinberg_pvalues(n_aa, n_ab, n_bb):
             p[np.abs(h - middle) >= np.abs(n_ab - middle) - 1e-9].sum(),
             p[np.abs(h - 2 * n * f * (1 - f)) >= np.abs(n_ab - 2 * n * f * (1 - f)) - 1e-9].sum(),
         ],
-        "adds probabilities that do not make 1 over all possible h: divide them by their sum.": [right * np.sum(whole)],
+        "adds probabilities that do not make 1 over all possible h: divide them by their sum.": [
+            right * np.sum(whole),
+            right / p.max(),
+            right * np.exp(total),
+        ],
         "is on the log scale.": [np.log(right), np.log10(right), -np.log10(right), -np.log(right)],
     }
 
@@ -64,6 +75,12 @@ def without_ties(n_aa, n_ab, n_bb):
     h, p = heterozygotes(n_aa, n_ab, n_bb)
     at = p[h == n_ab][0]
     return at + p[p < at * (1 - 1e-9)].sum()
+
+
+def with_fixed_room(n_aa, n_ab, n_bb):
+    """List what comes out where a fixed amount, such as 1e-9, is added to the observed probability as room."""
+    h, p = heterozygotes(n_aa, n_ab, n_bb)
+    return [p[p <= p[h == n_ab] + 10.0**-power].sum() for power in range(5, 17)]
 
 
 def _probabilities(n_aa, n_ab, n_bb, *, step, factor):
@@ -94,10 +111,19 @@ def independent_weights(c, n, penalty, alpha):
     forgetful = [right]
     for _ in range(30):
         forgetful.append(shrink(c - forgetful[-1], l1) / (1 + l2))
+    # after two sweeps that take a weight again nothing is wrong yet, and after three it is as if the own part were lost
+    of_y, taken_again, left = [right], [right], c - right
+    for _ in range(200):
+        of_y.append(shrink(c + of_y[-1], l1) / (1 + l2))
+        taken_again.append(shrink(left + taken_again[-1], l1) / (1 + l2))
+        left = left - taken_again[-1]
     return {
         "has the full penalty in the threshold. The absolute values have a share alpha of it.": [
             shrink(c, penalty) / (1 + l2)
         ],
+        "has half the threshold. The factor one half stands with the squares alone.": [shrink(c, l1 / 2) / (1 + l2)],
+        "is zero everywhere. Have x'r and its threshold the same scale, x'r / n and penalty alpha? And does a residual "
+        "that you keep lose the change of a weight alone, x times (new - old)?": [0 * c],
         "has alpha and 1 - alpha in each other's place.": [shrink(c, l2) / (1 + l1)],
         "lacks the part of the squares: nothing is divided by 1 + penalty (1 - alpha).": [shrink(c, l1)],
         "has the full penalty in what it divides by. The squares have a share 1 - alpha of it.": [
@@ -128,6 +154,9 @@ def independent_weights(c, n, penalty, alpha):
         "divides first and takes the threshold then.": [shrink(c / (1 + l2), l1)],
         "lacks the SNP's own part. Its x'r / n is of what all weights leave, so what this weight explains has to be "
         "added back.": [*forgetful[1:], shrink(c, l1) / (2 + l2)],
+        "comes from a residual that is still y: what the other weights explain has not been taken out.": of_y[1:],
+        "comes from a residual that loses a weight anew in every sweep. Take out the change alone, x times (new - "
+        "old).": [one for one in taken_again[3:] if one.any()],
         "is least squares: the penalty is not in it.": [c],
     }
 
@@ -246,6 +275,9 @@ def gene_zscores(w, z, S):
         "counts every pair of SNPs once in sigma_g. In the variance of a sum a covariance stands twice.": [
             (w * sd * z).sum() / above
         ],
+        "multiplies element by element in sigma_g. There no weight meets the weight of another SNP: it is w @ S @ w.": [
+            (w * sd * z).sum() / np.sqrt((w * S * w).sum())
+        ],
         "is a weighted mean of z-scores.": [(w * z).sum() / w.sum(), np.mean(w * z), (w * sd * z).sum() / (w @ sd)],
         "adds z-scores as if the SNPs were independent and in standard deviations (Stouffer's method).": [
             (w * z).sum() / np.sqrt((w**2).sum()),
@@ -256,7 +288,7 @@ def gene_zscores(w, z, S):
             (np.abs(w) * sd * z).sum() / np.sqrt(g2),
         ],
         "is a square. The sign of a gene's z-score says which way the trait goes.": [right**2],
-        "lost its sign.": [abs(right)] if right < 0 else [],
+        "has the wrong sign." if right > 0 else "lost its sign: this one is below 0.": [-right],
     }
 
 

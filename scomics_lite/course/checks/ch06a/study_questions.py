@@ -50,6 +50,8 @@ def _judge_alignment(z, gwas, model, kind):
     right = np.where(fits, np.where(np.isin(kind, ["swapped", "swapped strand"]), -written, written), np.nan)
     if np.allclose(z, right, equal_nan=True):
         return None
+    if any(np.allclose(z, one, equal_nan=True) for one in study_slips.with_wrong_partners(gwas, model)):
+        return "your letters of the other strand are wrong: A pairs with T, and C with G."
     if np.allclose(z[fits], -right[fits]):
         return (
             "every z-score has the wrong sign. A weight counts copies of the model's effect allele, and the z-score "

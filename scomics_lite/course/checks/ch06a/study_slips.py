@@ -7,6 +7,27 @@ from itertools import product
 
 import numpy as np
 
+# --- 4: alleles -------------------------------------------------------------------------------------------------------
+
+
+def with_wrong_partners(gwas, model):
+    """List the z-scores that come out where A was paired with C or G, with and without the right palindromic ones."""
+    g = gwas.set_index("snp").reindex(model["rsid"])
+    ours, theirs = (
+        (file[ref].str.upper() + file[eff].str.upper()).to_numpy(dtype=object)
+        for file, ref, eff in ((model, "ref_allele", "eff_allele"), (g, "non_effect_allele", "effect_allele"))
+    )
+    palindromic = np.isin(ours.astype(str), ["AT", "TA", "CG", "GC"])
+    turned = np.array([pair[::-1] for pair in ours], dtype=object)
+    results = []
+    for partners in ("CATG", "GTAC"):
+        strand = [pair.translate(str.maketrans("ACGT", partners)) if isinstance(pair, str) else pair for pair in theirs]
+        same, swapped = ((pairs == theirs) | (pairs == strand) for pairs in (ours, turned))
+        for is_same, is_swapped in ((same & ~swapped, swapped & ~same), (same & ~palindromic, swapped & ~palindromic)):
+            results.append(np.select([is_same, is_swapped], [1.0, -1.0], np.nan) * g["zscore"].to_numpy())
+    return results
+
+
 # --- 5: phi -----------------------------------------------------------------------------------------------------------
 
 
@@ -27,6 +48,7 @@ def phis(T, X):
     n, m, r = len(T), X.shape[1], correlations(T, X)
     right, r2 = phi(T, X), (r**2).mean()
     kept = X[:, X.std(axis=0) > 0]
+    minor = np.minimum(kept.mean(axis=0), 2 - kept.mean(axis=0)) / 2
     covariances = (T - T.mean()) @ (kept - kept.mean(axis=0)) / n
     slips = {
         "is the plain mean of r squared: chance alone gives that 1 / (n - 1) in a panel of n people.": [r2],
@@ -43,7 +65,14 @@ def phis(T, X):
         "adds what chance gives; it has to be taken away.": [r2 + (1 - r2) / (n - 2)],
         "is a sum over SNPs: their mean was asked for.": [right * len(r), r2 * len(r)],
         "averages correlations before it squares them. Signs cancel then, and they say nothing here.": [r.mean() ** 2],
-        "averages correlations that are not squared.": [r.mean(), np.abs(r).mean()],
+        "averages correlations that are not squared.": [
+            r.mean(),
+            np.abs(r).mean(),
+            *((one - (1 - part) / (n - 2)).mean() for one in (r, np.abs(r)) for part in (one, r**2)),
+        ],
+        "leaves out SNPs with a rare allele. All SNPs count that vary in the panel.": [
+            phi(T, kept[:, frequent]) for frequent in (minor >= limit for limit in (0.01, 0.02, 0.05))
+        ],
         "has covariances in place of correlations.": [
             (covariances**2).mean(),
             ((covariances * n / (n - 1)) ** 2).mean(),
@@ -113,6 +142,9 @@ def repairs(gwas, weights, panel, population):
         "differ.": [_scan(gwas, weights, whole, turned=signs)],
         "turns the signs of the SNPs that should be left, and leaves those that should be turned.": [
             _scan(gwas, weights, here, turned=-signs)
+        ],
+        "turns the weights, but the panel still counts the model's allele: turn z.": [
+            _scan(gwas, weights.assign(weight=weights["weight"] * signs), here, turned=written)
         ],
         "has lost the SNPs that the GWAS reports for the other letter. They can be turned.": [
             _scan(gwas, weights, here, turned=np.where(signs < 0, 0, 1)),
