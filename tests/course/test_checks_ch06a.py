@@ -204,6 +204,16 @@ def descend_wrongly(X, y, penalty, alpha, *, sweeps=200, taken=None, start=0.0):
     return b
 
 
+def until_still(*case, tolerance=1e-8):
+    """Take weights out of the residuals again and again, until little moves: with independent columns all is well."""
+    before, after = None, descend_wrongly(*case, taken=lambda new, old: new, sweeps=1)
+    for sweeps in range(2, 25):
+        before, after = after, descend_wrongly(*case, taken=lambda new, old: new, sweeps=sweeps)
+        if np.abs(after - before).max() < tolerance:
+            break
+    return after
+
+
 def proximal(X, y, penalty, alpha):
     """Move all weights at once, by small steps."""
     step = 1 / (np.linalg.norm(X, 2) ** 2 / len(y) + penalty * (1 - alpha))
@@ -341,6 +351,11 @@ NET_WRONG = {
     "the weight taken anew, few sweeps": (
         net(lambda *case: descend_wrongly(*case, taken=lambda new, old: new, sweeps=4)),
         "Take out the change alone",
+    ),
+    "the weight taken anew, until nothing moves": (net(until_still), "change alone, x times (new - old)"),
+    "the weight taken anew, until little moves": (
+        net(lambda *case: until_still(*case, tolerance=0.01)),
+        "change alone, x times (new - old)",
     ),
     "integers": (net(lambda *case: descend_wrongly(*case, start=0)), "your b holds whole numbers"),
     "divided first": (updated(lambda c, lam, al, n: soft(c / (1 + lam * (1 - al)), lam * al)), "divides first"),

@@ -135,7 +135,7 @@ def _judge_independent(solve, rng):
 
 RUNS_AWAY = (
     "`elastic_net`: your b grows from sweep to sweep. Is x'r divided by the number of people, is r computed anew after "
-    "every change, and is the SNP's own part kept in c?"
+    "every change (or does it lose the change alone, x times (new - old)), and is the SNP's own part kept in c?"
 )
 
 
@@ -184,11 +184,13 @@ def _judge_minimum(X, y, b, penalty, alpha):
     if zero.any() and (np.abs(g[zero]) > penalty * (alpha + 0.05)).any():
         return (
             "`elastic_net`: your b breaks the conditions of the minimum: weights are zero of SNPs that explain more of "
-            "what is left than their price."
+            "what is left than their price. (If you keep a residual, it has to lose the change alone, x times "
+            "(new - old).)"
         )
     return (
         "`elastic_net`: your b breaks the conditions of the minimum: at weights that are not zero the slope is not 0. "
-        "Is what the others leave computed anew after every change, and the SNP's own part kept in it?"
+        "Is what the others leave computed anew after every change (or does a residual lose the change alone, "
+        "x times (new - old)), and the SNP's own part kept in it?"
     )
 
 

@@ -164,18 +164,23 @@ def independent_weights(c, n, penalty, alpha):
 def linked_weights(X, y, penalty, alpha):
     """Of the weights of columns in LD."""
     l1, l2, n = penalty * alpha, penalty * (1 - alpha), len(y)
-    b, r, sweeps = np.zeros(X.shape[1]), y.copy(), []
-    for _ in range(25):
-        for j, x in enumerate(X.T):
-            new = shrink(x @ r / n + b[j], l1) / (1 + l2)
-            r = r - x * (new - b[j])
-            b[j] = new
-        sweeps.append(b.copy())
+
+    def sweeps(old_share):
+        b, r = np.zeros(X.shape[1]), y.copy()
+        for _ in range(25):
+            for j, x in enumerate(X.T):
+                new = shrink(x @ r / n + b[j], l1) / (1 + l2)
+                r = r - x * (new - old_share * b[j])
+                b[j] = new
+            yield b.copy()
+
     return {
         "takes each column alone. What the others explain has to be taken out of y first, and anew after every "
         "change.": [shrink(X.T @ y / n, l1) / (1 + l2)],
         "has had too few sweeps. What was right for the first column is not right any more when the last has changed: "
-        "go on until nothing moves.": sweeps,
+        "go on until nothing moves.": [*sweeps(old_share=1)],
+        "comes from a residual that loses a weight anew in every sweep. Take out the change alone, x times (new - "
+        "old).": [one for one in sweeps(old_share=0) if one.any()],
     }
 
 
