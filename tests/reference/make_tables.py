@@ -26,9 +26,9 @@ MOST_SAMPLES = 300  # of a bundled set: enough cells to prove it, and a table of
 
 
 def bundled_counts():
-    """Counts of every bundled set, {name: integer array (n, g)}; expected counts are rounded for the tools."""
-    counts = {}
-    for name in datasets.available().query("bundled").index:
+    """Counts of every bundled set of RNA, {name: integer array (n, g)}; expected counts are rounded for the tools."""
+    counts, sets = {}, datasets.available().query("bundled")
+    for name in sets.index[~sets["modality"].str.contains("genotypes")]:
         matrix = datasets.load(name).X[:MOST_SAMPLES]
         counts[name] = np.rint(matrix.toarray() if sparse.issparse(matrix) else matrix).astype(np.int64)
     return counts
