@@ -1,5 +1,6 @@
 """The whole test run: lint, tests with coverage, notebooks. Each step is a child process of this interpreter."""
 
+import os
 import subprocess
 import sys
 import time
@@ -10,6 +11,8 @@ from pathlib import Path
 
 CELL_SECONDS = 600  # bounds a cell that hangs; cells of chapters take seconds
 EXAMPLES_AND_TESTS = ["--doctest-modules", "scomics_lite", "tests"]  # the examples in docstrings run too
+BOTH_CORES = ["-n", "2", "--dist", "loadscope"]  # files and notebooks side by side, what is inside them in order
+ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 OUTCOMES = ("failed", "passed", "skipped", "error")
 
 
@@ -32,7 +35,8 @@ def run_all(root, pytest_arguments=()):
     root : path
         The checkout.
     pytest_arguments : sequence of str
-        For the pytest of ``tests/`` and of the examples in docstrings. With any, coverage is not measured.
+        For the pytest of ``tests/`` and of the examples in docstrings. With any, coverage is not measured, and they
+        run in one process.
     """
     root, start = Path(root), time.perf_counter()
     steps = [_lint(root, "ruff check", "check"), _lint(root, "ruff format", "format", "--check")]
@@ -48,13 +52,14 @@ def run_all(root, pytest_arguments=()):
 
 
 def _test_arguments(root, given):
-    coverage = [] if given else ["--cov=scomics_lite", "--cov-report=term-missing:skip-covered"]
+    coverage = [] if given else [*BOTH_CORES, "--cov=scomics_lite", "--cov-report=term-missing:skip-covered"]
     named = any((root / word.split("::")[0]).exists() for word in given if not word.startswith("-"))
     return [*([] if named else EXAMPLES_AND_TESTS), *coverage, *given]
 
 
 def _nbval_arguments(folder):
-    return ["--nbval", "--nbval-current-env", f"--nbval-cell-timeout={CELL_SECONDS}", "-p", "no:cacheprovider", folder]
+    options = ["--nbval", "--nbval-current-env", f"--nbval-cell-timeout={CELL_SECONDS}", "-p", "no:cacheprovider"]
+    return [*options, *BOTH_CORES, folder]
 
 
 def _lint(root, name, *arguments):
@@ -77,7 +82,7 @@ def _pytest(root, name, arguments):
 
 def _child(root, name, *command):
     print(f"\n== {name}: {' '.join(command[:1])} ==", flush=True)
-    return subprocess.run([sys.executable, "-m", *command], cwd=root).returncode
+    return subprocess.run([sys.executable, "-m", *command], cwd=root, env=os.environ | ONE_THREAD).returncode
 
 
 def _read_report(report):

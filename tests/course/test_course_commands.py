@@ -341,7 +341,7 @@ def test_a_pytest_that_tests_nothing_is_an_error(small, capfd, monkeypatch, repo
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ([], [*EVERYTHING, "--cov=scomics_lite", "--cov-report=term-missing:skip-covered"]),
+        ([], [*EVERYTHING, *testing.BOTH_CORES, "--cov=scomics_lite", "--cov-report=term-missing:skip-covered"]),
         (["-k", "one"], [*EVERYTHING, "-k", "one"]),
         (["tests/test_one.py::test_one"], ["tests/test_one.py::test_one"]),
     ],
