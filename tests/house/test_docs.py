@@ -117,7 +117,6 @@ TAUGHT = (
     "twas.genotypes.snp_filters",
     "twas.associations.summary_association",
     "twas.associations.summary_multiple_models",
-    "twas.exchange.text_fields",
     "twas.exchange.text_tables",
     "twas.weights.trained_genes",
     "twas.weights.training",

@@ -32,12 +32,12 @@ def test_fields_are_those_of_split(rows, separator, size, folder):
     (folder / "table").write_text("\n".join(separator.join(row) for row in [["x", "y", "z"], *rows]), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_tables, "BLOCK", size)
-        blocks = list(TextTable(folder / "table").blocks(["z", "x"]))
-    found = [pair for one in blocks for pair in zip(one.words(1), one.words(0), strict=True)]
+        blocks = list(TextTable(folder / "table").blocks({"z": "category", "x": str}))
+    found = [pair for one in blocks for pair in zip(one.words("x"), one.words("z"), strict=True)]
     assert found == [(row[0], row[2]) for row in rows]
     assert np.concatenate([one.lines for one in blocks]).tolist() == list(range(2, len(rows) + 2))
     known = {}
-    codes = np.concatenate([one.codes(0, known) for one in blocks])
+    codes = np.concatenate([one.codes("z", known) for one in blocks])
     assert [list(known)[code] for code in codes] == [row[2] for row in rows]
 
 
@@ -45,10 +45,10 @@ def test_fields_are_those_of_split(rows, separator, size, folder):
 def test_lines_keep_their_numbers_over_comments_empty_and_broken_lines(folder):
     (folder / "table").write_text('## about\n\nx,y\n1,2\n\n3\n"4,4",5\n6,7,8\n9,\n10,11')
     table = TextTable(folder / "table")
-    blocks = list(table.blocks(["x", "y"]))
+    blocks = list(table.blocks({"x": str, "y": "category"}))
     assert [line for one in blocks for line in one.lines] == [4, 7, 9, 10]
-    assert [word for one in blocks for word in one.words(0)] == ["1", "4,4", "9", "10"]
-    assert [word for one in blocks for word in one.words(1)] == ["2", "5", "", "11"]
+    assert [word for one in blocks for word in one.words("x")] == ["1", "4,4", "9", "10"]
+    assert [word for one in blocks for word in one.words("y")] == ["2", "5", "", "11"]
     assert [tuple(broken) for one in blocks for broken in one.broken] == [(6, "3", 1), (8, "6,7,8", 3)]
 
 

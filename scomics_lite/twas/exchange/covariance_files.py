@@ -50,9 +50,11 @@ def read_covariance(path):
     table = TextTable(path)
     _check_header(table)
     genes, snps, parts = {}, {}, []
-    for block in table.blocks(table.columns):
+    *words, value = table.columns
+    for block in table.blocks(dict.fromkeys(words, "category") | {value: float}):
         values = _values(table, block)
-        parts.append([block.codes(0, genes), block.codes(1, snps), block.codes(2, snps), values])
+        codes = map(block.codes, words, (genes, snps, snps))
+        parts.append([*codes, values])
     if not parts:
         raise InputError(f"{path} has a header and no lines below it")
     columns = []
@@ -132,7 +134,7 @@ def _values(table, block):
         raise InputError(
             f"{table.path}, line {line}: {text!r} has {n} field(s), where GENE, RSID1, RSID2 and VALUE should be"
         )
-    values, unread = block.numbers(3)
+    values, unread = block.numbers(table.columns[3])
     for row, text in unread.items():
         raise InputError(f"{table.path}, line {block.lines[row]}: VALUE is {text!r}, where a number should be")
     return values

@@ -117,15 +117,14 @@ def read_file(path, columns, separator, report):
     report.sources.append(table.path)
     chosen = choose_columns(table.columns, columns, table.path)
     roles = _roles(chosen)
-    wanted = list(dict.fromkeys(roles.values()))
+    wanted = _dtypes(roles)
     known = {role: {} for role in roles if role in WORDS}
     parts, lines, broken = {role: [] for role in roles}, [], []
     for block in table.blocks(wanted):
         broken += block.broken
         lines.append(block.lines)
         for role, name in roles.items():
-            slots = wanted.index(name), wanted.index(roles["snp"])
-            parts[role].append(_of_block(block, slots, role, known, report))
+            parts[role].append(_of_block(block, name, role, roles["snp"], known, report))
     _report_broken(table, broken, sum(map(len, lines)), report)
     if not lines:
         raise InputError(f"{table.path} has a header and no lines below it")
@@ -229,17 +228,25 @@ def _roles(chosen):
     return chosen.columns | {role: name for role, name in more.items() if name is not None}
 
 
-def _of_block(block, slots, role, known, report):
+def _dtypes(roles):
+    """Say as what each column of the file is read; text where it has two uses."""
+    dtypes = {}
+    for role, name in roles.items():
+        dtype = "category" if role in WORDS else float if role in NUMBERS else str
+        dtypes[name] = dtype if dtypes.get(name, dtype) == dtype else str
+    return dtypes
+
+
+def _of_block(block, name, role, snp, known, report):
     """Give a column of a block of lines: numbers, numbers that stand for words, or text."""
-    slot, snp_slot = slots
     if role in WORDS:
-        return block.codes(slot, known[role])
+        return block.codes(name, known[role])
     if role not in NUMBERS:
-        return np.array(block.words(slot), dtype=object)
-    values, unread = block.numbers(slot)
+        return np.array(block.words(name), dtype=object)
+    values, unread = block.numbers(name)
     for row, word in unread.items():
-        (snp,) = block.words(snp_slot, np.array([row]))
-        values[row] = _mended(word, role, report, block.lines[row], snp)
+        (named,) = block.words(snp, [row])
+        values[row] = _mended(word, role, report, block.lines[row], named)
     return values
 
 

@@ -1,14 +1,14 @@
-"""Tables in text files, read in blocks of some megabytes: columns as numbers or as categories, every line counted.
+"""Tables in text files, read by pandas in blocks of some megabytes, with the number of every line.
 
 Memory does not grow with the file, and a line that was cut off is named by its number instead of being filled up in
-silence. The work on single bytes is in `text_fields`.
+silence, which is why lines are counted and their fields too before pandas takes them apart.
 """
 
 import gzip
+import io
 import lzma
 import zlib
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 from scomics_lite.twas.exchange.file_access import open_by_content
-from scomics_lite.twas.exchange.text_fields import SPACE, find_fields, number_words, parse_numbers
 from scomics_lite.validation import InputError
 
 BLOCK = 1 << 23  # bytes of text at a time
 WHITESPACE = "whitespace"
+SPACE, NEWLINE, QUOTE = b" "[0], b"\n"[0], b'"'[0]
 MISSING = ("", "NA", "NaN", "nan", "NAN", "N/A", "n/a", "#N/A", "<NA>", ".", "NULL", "null", "None", "none")
 
 
@@ -32,55 +32,35 @@ class Broken(NamedTuple):
     fields: int
 
 
-class Block:
-    """Some lines of a table, and where the wanted fields are in them."""
+class Block(NamedTuple):
+    """Some lines of a table: columns by name, and where they stand in the file."""
 
-    def __init__(self, text, starts, ends, lines, broken):
-        self.text, self.starts, self.ends = text, starts, ends
-        self.lines = lines  # the number in the file of every line that has all its fields
-        self.broken = broken  # the others
+    table: pd.DataFrame
+    lines: np.ndarray  # the number in the file of every line that has all its fields
+    broken: list  # the others
 
-    def __len__(self):
-        return len(self.lines)
-
-    @cached_property
-    def _data(self):
-        return np.frombuffer(self.text, dtype=np.uint8)
-
-    @cached_property
-    def _letters(self):
-        """The text as it can be cut by the byte; None where letters are longer than a byte."""
-        return self.text.decode("ascii") if self.text.isascii() else None
-
-    def words(self, slot, rows=None):
+    def words(self, name, rows=slice(None)):
         """Give the text of a column.
 
         Parameters
         ----------
-        slot : int
-            Which of the wanted columns.
-        rows : ndarray of int, optional
+        name : str
+        rows : slice or ndarray of int
             Some rows alone.
 
         Returns
         -------
         list of str
         """
-        starts, ends = self.starts[:, slot], self.ends[:, slot]
-        if rows is not None:
-            starts, ends = starts[rows], ends[rows]
-        places = zip(starts.tolist(), ends.tolist(), strict=True)
-        if self._letters is not None:
-            letters = self._letters
-            return [letters[start:end] for start, end in places]
-        return [self.text[start:end].decode("utf-8", "replace") for start, end in places]
+        return self.table[name].iloc[rows].tolist()
 
-    def codes(self, slot, known):
+    def codes(self, name, known):
         """Give the words of a column as numbers.
 
         Parameters
         ----------
-        slot : int
+        name : str
+            A column that was read as categories.
         known : dict
             ``{word: number}``; words that are new get the next numbers.
 
@@ -88,16 +68,19 @@ class Block:
         -------
         ndarray of int32
         """
-        codes, firsts = number_words(self._data, self.starts[:, slot], self.ends[:, slot])
-        words = self.words(slot, firsts)
-        return np.array([known.setdefault(word, len(known)) for word in words], dtype=np.int32)[codes]
+        column = self.table[name].cat
+        words, codes = column.categories.tolist(), column.codes.to_numpy()
+        numbers = np.empty(len(words), dtype=np.int32)
+        for code in pd.unique(codes).tolist():  # in the order in which words occur; pandas has them by the alphabet
+            numbers[code] = known.setdefault(words[code], len(known))
+        return numbers[codes]
 
-    def numbers(self, slot):
+    def numbers(self, name):
         """Give a column as numbers, NaN where it has none.
 
         Parameters
         ----------
-        slot : int
+        name : str
 
         Returns
         -------
@@ -105,15 +88,16 @@ class Block:
         unread : dict
             ``{row: text}`` of what is neither a number nor one of the usual words for a missing one.
         """
-        values, unsure = parse_numbers(self._data, self.starts[:, slot], self.ends[:, slot])
-        words, unread = self.words(slot, unsure), {}
-        for row, word in zip(unsure.tolist(), words, strict=True):
-            if word in MISSING:
-                continue
-            try:
-                values[row] = float(word.replace("_", "?"))  # which Python reads, and nobody else
-            except ValueError:
-                unread[row] = word
+        column, unread = self.table[name], {}
+        if column.dtype == float:
+            return column.to_numpy(), unread
+        values = np.full(len(column), np.nan)
+        for row, word in enumerate(column):
+            if word not in MISSING:
+                try:
+                    values[row] = float(word.replace("_", "?"))  # which Python reads, and nobody else
+                except ValueError:
+                    unread[row] = word
         return values, unread
 
 
@@ -133,8 +117,8 @@ class TextTable:
     >>> with open("table.txt", "w") as file:
     ...     print("rsid Z", "rs1 1.5", "rs2", "rs3 NA", sep=chr(10), file=file)
     >>> table = TextTable("table.txt")
-    >>> (block,) = table.blocks(["Z"])
-    >>> block.numbers(0)
+    >>> (block,) = table.blocks({"Z": float})
+    >>> block.numbers("Z")
     (array([1.5, nan]), {})
     >>> block.broken
     [Broken(line=3, text='rs2', fields=1)]
@@ -163,18 +147,16 @@ class TextTable:
 
         Parameters
         ----------
-        wanted : sequence of str
-            The columns to be read; a column's place here is its ``slot``.
+        wanted : dict of str to dtype
+            The columns to be read, each as float, ``"category"`` or str.
 
         Yields
         ------
         Block
         """
-        slots = np.full(len(self.columns), -1)
-        slots[[self.columns.index(name) for name in wanted]] = np.arange(len(wanted))
         line = self.header_line + 1
         for text in self._chunks():
-            block, n_lines = self._block(text, slots, line)
+            block, n_lines = self._block(text, wanted, line)
             yield block
             line += n_lines
 
@@ -192,22 +174,68 @@ class TextTable:
         if rest.strip():
             yield rest + b"\n"
 
-    def _block(self, text, slots, line):
-        """Find the fields of every line, and set those lines apart that have another number than the header."""
+    def _block(self, text, wanted, line):
+        """Set lines apart that have another number of fields than the header, and parse the others."""
         data = np.frombuffer(text, dtype=np.uint8)
-        n_lines = text.count(b"\n")
-        separator = SPACE if self.separator == WHITESPACE else ord(self.separator)
-        starts, ends, fields, line_ends = find_fields(data, separator, slots, n_lines)
-        lines = np.arange(line, line + n_lines, dtype=np.int32)
-        wrong = fields != len(self.columns)
-        if not wrong.any():
-            return Block(text, starts, ends, lines, []), n_lines
-        begins = np.append(0, line_ends[:-1] + 1)
-        broken = [
-            Broken(int(lines[i]), text[begins[i] : line_ends[i]].decode("utf-8", "replace").strip(), int(fields[i]))
-            for i in np.flatnonzero(wrong & (fields > 0))
-        ]
-        return Block(text, starts[~wrong], ends[~wrong], lines[~wrong], broken), n_lines
+        ends = np.flatnonzero(data == NEWLINE) + 1
+        begins = np.append(0, ends[:-1])
+        fields = _count_fields(data, begins, self.separator)
+        lines = np.arange(line, line + len(ends), dtype=np.int32)
+        wrong, broken = fields != len(self.columns), []
+        if wrong.any():
+            found = [(i, text[begins[i] : ends[i]].decode("utf-8", "replace").strip()) for i in np.flatnonzero(wrong)]
+            broken = [Broken(int(lines[i]), words, int(fields[i])) for i, words in found if words]
+            text = data[np.repeat(~wrong, ends - begins)].tobytes()
+        return Block(self._parse(text, wanted), lines[~wrong], broken), len(ends)
+
+    def _parse(self, text, wanted):
+        """Let pandas take fields apart. A column with something that is no number is left as text, for `numbers`."""
+        if not text:
+            return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in wanted.items()})
+        settings = {
+            "sep": r"\s+" if self.separator == WHITESPACE else self.separator,
+            "header": None,
+            "names": range(len(self.columns)),
+            "usecols": [self.columns.index(name) for name in wanted],
+            "keep_default_na": False,
+            "float_precision": "round_trip",
+            "encoding_errors": "replace",
+            "skipinitialspace": True,
+        }
+        places = {self.columns.index(name): dtype for name, dtype in wanted.items()}
+        numbers = [place for place, dtype in places.items() if dtype is float]
+        missing = dict.fromkeys(numbers, MISSING)
+        try:
+            table = pd.read_csv(io.BytesIO(text), dtype=places, na_values=missing, **settings)
+        except ValueError:  # some word where a number should be
+            table = pd.read_csv(io.BytesIO(text), dtype=places | dict.fromkeys(numbers, str), **settings)
+        table = table.rename(columns=dict(enumerate(self.columns)))
+        return table.apply(_without_blanks) if b" " in text and self.separator != WHITESPACE else table
+
+
+def _count_fields(data, begins, separator):
+    """Count the fields of the lines that begin at these bytes."""
+    if separator == WHITESPACE:
+        is_word = data > SPACE
+        is_word[1:] &= data[:-1] <= SPACE  # its first letter alone
+        return np.add.reduceat(is_word, begins, dtype=np.int32)
+    between = data == ord(separator)
+    if QUOTE in data:  # a separator between two quotation marks of a line is none
+        marks = np.cumsum(data == QUOTE)
+        before = np.where(begins > 0, marks[begins - 1], 0)
+        between &= (marks - np.repeat(before, np.diff(begins, append=len(data)))) % 2 == 0
+    return 1 + np.add.reduceat(between, begins, dtype=np.int32)
+
+
+def _without_blanks(column):
+    """Take blanks behind words away; those before them pandas leaves out."""
+    if column.dtype == float:
+        return column
+    if column.dtype != "category":
+        return column.str.strip()
+    if not column.cat.categories.str.endswith(" ").any():
+        return column
+    return column.astype(str).str.strip().astype("category")
 
 
 def _header(file):
