@@ -4,10 +4,14 @@ Chapter 6. The expression of a gene in person i, as DNA tells it, is a weighted 
 The weights are learned once, where genotypes and expression were both measured; then the predicted expression is tested
 for association with a trait, person by person (PrediXcan) or from the published results of a GWAS (S-PrediXcan).
 
-Five rooms, each with a tour of its own. Read `associations` first, which holds the whole path in one function,
+Each room has a tour of its own. Read `associations` first, which holds the whole path in one function,
 `s_predixcan`. What goes in: `genotypes` reads dosages and filters SNPs, `exchange` reads and writes the files of the
 PrediXcan ecosystem. `weights` learns them: the elastic net, cross-validation, and the training of all genes. `meaning`
 asks what a hit is worth.
+
+Where nobody's expression was measured, a model of DNA stands in for it (scPrediXcan): `sequence_models` learns
+expression across genes from features of their sequences, `personal` asks the model about people's own sequences,
+`linearised` turns its answers into weights, and `steps` goes the whole way from DNA to a hit.
 """
 
 from scomics_lite.twas.associations.eqtls import marginal_eqtls
