@@ -16,6 +16,14 @@ from scomics_lite.plots.inflation import zero_inflated_pmf, zeros
 from scomics_lite.plots.likelihoods import likelihood_ridge, profile, trace
 from scomics_lite.plots.models import design_matrix, dispersions, mean_variance, voom_trend
 from scomics_lite.plots.results import gene_counts, mean_difference, pvalue_histogram, volcano
+from scomics_lite.plots.sequence_models import (
+    dial,
+    fidelity,
+    power_by_method,
+    predicted_percentiles,
+    sign_across_people,
+)
+from scomics_lite.plots.sequences import motif_logo, variant_effect
 from scomics_lite.plots.snp_weights import coefficient_path, weights
 from scomics_lite.plots.style import OKABE_ITO, use_style
 
@@ -25,11 +33,13 @@ __all__ = [
     "coefficient_path",
     "confusion",
     "design_matrix",
+    "dial",
     "dispersions",
     "expected_zsquared",
     "failures",
     "false_positives",
     "fdr_calibration",
+    "fidelity",
     "gene_counts",
     "ld",
     "lfsr_calibration",
@@ -40,7 +50,10 @@ __all__ = [
     "mean_difference",
     "mean_variance",
     "mixture_prior",
+    "motif_logo",
     "pipeline",
+    "power_by_method",
+    "predicted_percentiles",
     "prior_and_posterior",
     "profile",
     "pvalue_calibration",
@@ -48,11 +61,13 @@ __all__ = [
     "rle",
     "show_figure",
     "shrinkage",
+    "sign_across_people",
     "size_factors",
     "slider",
     "tmm_trims",
     "trace",
     "use_style",
+    "variant_effect",
     "volcano",
     "voom_trend",
     "weights",

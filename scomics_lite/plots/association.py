@@ -48,7 +48,7 @@ def zscores(x, y, *, truth=None, labels=None, ax=None):
     ['r = 0.9987', 'largest difference 0.30 (c)']
     >>> plt.close("all")
     """
-    pairs, left_out = _pair(x, y)
+    pairs, left_out = pair_by_gene(x, y)
     is_true = pairs.index.isin(check_truth(truth, pairs.index, "gene"))
     ax = plt.gca() if ax is None else ax
     low, high = min(pairs.min().min(), -1), max(pairs.max().max(), 1)
@@ -160,7 +160,7 @@ def expected_zsquared(expected, observed, error=None, *, ax=None):
     ['as expected', 'z² = 1', '2 genes ± standard error']
     >>> plt.close("all")
     """
-    pairs, _ = _pair(expected, observed)
+    pairs, _ = pair_by_gene(expected, observed)
     ax = plt.gca() if ax is None else ax
     top = 1.08 * max(pairs.max().max(), 1)
     ax.plot([0, top], [0, top], color=OKABE_ITO["black"], linestyle="-", linewidth=0.8, label="as expected")
@@ -284,8 +284,31 @@ def _match(values, *others):
     return pd.Series(values, index=index)
 
 
-def _pair(x, y):
-    """Match two sets of numbers by gene; give the pairs, and how many genes lack one of both."""
+def pair_by_gene(x, y):
+    """Match two sets of numbers by gene; give the pairs, and how many genes lack one of both.
+
+    Parameters
+    ----------
+    x, y : Series, or array_like of shape (g,)
+        Arrays take the names of the other one.
+
+    Returns
+    -------
+    pairs : DataFrame
+        Columns ``x`` and ``y``, of the genes that have both.
+    left_out : int
+
+    Raises
+    ------
+    InputError
+        Where no gene has both, or a name comes twice.
+
+    Examples
+    --------
+    >>> pairs, left_out = pair_by_gene(pd.Series({"a": 1.0, "b": 2.0}), pd.Series({"b": 3.0}))
+    >>> pairs.to_dict("index"), left_out
+    ({'b': {'x': 2.0, 'y': 3.0}}, 1)
+    """
     x, y = _match(x, y), _match(y, x)
     both = pd.DataFrame({"x": x, "y": y})
     is_there = np.isfinite(both).all(axis=1)
