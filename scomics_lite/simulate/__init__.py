@@ -7,6 +7,7 @@ switched on and off. `parameters` holds typical depths, abundances and dispersio
 
 Of chapter 6: `genomes` draws people's genotypes by `copying` haplotypes from each other, `genes_and_loci` places genes
 among the SNPs, `traits` adds what DNA does to expression and to a trait, and `gwas_results` what a GWAS would publish.
+`regulation` is a whole world in which DNA tells how much genes are expressed, for models that read DNA.
 """
 
 from scomics_lite.simulate.bulk import bulk_counts
@@ -22,10 +23,13 @@ from scomics_lite.simulate.parameters import (
     typical_reads,
     typical_umis,
 )
+from scomics_lite.simulate.regulation.motif_choice import motif_bank
+from scomics_lite.simulate.regulation.worlds import RegulatoryWorld, regulatory_world
 from scomics_lite.simulate.traits import Trait, expression, trait
 
 __all__ = [
     "CountParameters",
+    "RegulatoryWorld",
     "Trait",
     "bulk_counts",
     "bursting_counts",
@@ -35,6 +39,8 @@ __all__ = [
     "genes",
     "genotypes",
     "gwas_summary",
+    "motif_bank",
+    "regulatory_world",
     "trait",
     "typical_bulk",
     "typical_reads",

@@ -1,0 +1,133 @@
+"""The rules by which the DNA around a gene's start tells how much the gene is expressed, for each cell type."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from scomics_lite.simulate.regulation.reference_genomes import REGION
+from scomics_lite.validation import InputError
+
+BIN = 128
+READ = REGION + 64  # sites at the edges of the region are read to their ends
+N_ACTIVE, N_PAIRS = 40, 8
+TRAVELLING, TRAVEL = 0.6, 0.8  # share of motifs whose numbers follow the genes' class, and how: exp(±0.8 u)
+SHARED = 0.7  # of the variance of a motif's effects over cell types, what is the same in all of them
+SYNERGY = 0.15  # of the variance that the sequence explains, what pairs do together
+
+
+@dataclass(frozen=True, eq=False)
+class Grammar:
+    """What a sequence x does to the logarithm of expression in cell type c.
+
+        level_c(x) = scale_c (Σ_k a_kc φ_k(x) + Σ_(k,l) b_klc φ_k(x) φ_l(x) - mean_c),  φ_k = 1 - exp(-n_k(x))
+
+    n_k(x) is the expected number of sites of motif k in the region, of either strand, each place counted by its
+    occupancy, as `scomics_lite.dna.MotifFeatures` does: φ_k is the probability that at least one protein is bound if
+    these are Poisson, and so grows less and less.
+
+    Attributes
+    ----------
+    scanner : scomics_lite.dna.MotifFeatures
+        Looks for the motifs.
+    effects : DataFrame, shape (motifs, cell types)
+        a: activators have positive ones, repressors negative ones, idle motifs 0.
+    pairs : DataFrame
+        ``motif``, ``partner`` and one column of b for each cell type.
+    travel : Series, shape (motifs,)
+        How the number of planted sites follows the class level of a gene: in proportion to exp(travel u).
+    mean, scale : Series, shape (cell types,)
+        They make levels of the reference genome's genes centred, and give them the variance asked for.
+    """
+
+    scanner: object
+    effects: pd.DataFrame
+    pairs: pd.DataFrame
+    travel: pd.Series
+    mean: pd.Series
+    scale: pd.Series
+
+    @property
+    def length(self):
+        """Number of letters that are read."""
+        return READ
+
+    def bound(self, sequences):
+        """Probability φ that a motif is bound, (n, motifs).
+
+        Parameters
+        ----------
+        sequences : sequence of str
+            Each of `length` letters, the start of transcription in the middle (letter length // 2, counted from 0).
+        """
+        return bound(self.scanner, sequences)
+
+    def levels(self, sequences):
+        """Natural logarithm of expression that sequences lead to, less the mean of the genes, (n, cell types).
+
+        Parameters
+        ----------
+        sequences : sequence of str
+            As for `bound`.
+        """
+        return (self.raw(self.bound(sequences)) - self.mean.to_numpy()) * self.scale.to_numpy()
+
+    def raw(self, phi):
+        """Add up effects of motifs and pairs, (n, cell types), before they are centred and scaled."""
+        motif, partner = (self.effects.index.get_indexer(self.pairs[column]) for column in ("motif", "partner"))
+        together = phi[:, motif] * phi[:, partner]
+        return phi @ self.effects.to_numpy() + together @ self.pairs[self.effects.columns].to_numpy()
+
+
+def bound(scanner, sequences):
+    """Probability φ that a motif is bound, (n, motifs)."""
+    wrong = next((one for one in sequences if len(one) != READ), None)
+    if wrong is not None:
+        raise InputError(
+            f"a sequence has {len(wrong):,} letters and the grammar reads {READ:,}: ask dna.reference_sequences or "
+            f"dna.haplotype_sequences for length={READ}"
+        )
+    return 1 - np.exp(-scanner.features(list(sequences)).astype(float) * (REGION // BIN))
+
+
+def draw_travel(n_motifs, generator):
+    """How each motif's number follows the genes' class, (motifs,): not at all, or up or down."""
+    travels = generator.permutation(n_motifs) < round(TRAVELLING * n_motifs)
+    return np.where(travels, TRAVEL * generator.choice([-1, 1], n_motifs), 0.0)
+
+
+def draw_grammar(scanner, motifs, travel, sequences, cell_types, sd, generator):
+    """Draw effects that explain a variance of sd² among the genes whose `sequences` are given.
+
+    Effects are drawn for one standard deviation of φ in these genes: no motif matters more for being frequent.
+    """
+    phi = bound(scanner, sequences)
+    names, cell_types = pd.Index(motifs.names, name="motif"), list(cell_types)
+    active = np.sort(generator.choice(len(names), N_ACTIVE, replace=False))
+    effects = np.zeros((len(names), len(cell_types)))
+    effects[active] = _draw_effects(N_ACTIVE, len(cell_types), generator) / phi[:, active].std(axis=0)[:, None]
+    motif, partner = generator.choice(active, (2, N_PAIRS), replace=False)
+    together = (phi[:, motif] * phi[:, partner]).std(axis=0)
+    strength = _draw_effects(N_PAIRS, len(cell_types), generator) / together[:, None]
+    strength *= np.sqrt(SYNERGY / (1 - SYNERGY) * N_ACTIVE / N_PAIRS)
+    pairs = pd.DataFrame(strength, columns=cell_types)
+    pairs.insert(0, "motif", names[motif])
+    pairs.insert(1, "partner", names[partner])
+    nothing = pd.Series(0.0, index=cell_types)
+    drawn = Grammar(
+        scanner,
+        pd.DataFrame(effects, names, cell_types),
+        pairs,
+        pd.Series(travel, names, name="travel"),
+        nothing,
+        nothing + 1,
+    )
+    raw = drawn.raw(phi)
+    mean, scale = pd.Series(raw.mean(axis=0), cell_types), pd.Series(sd / raw.std(axis=0), cell_types)
+    return Grammar(drawn.scanner, drawn.effects, drawn.pairs, drawn.travel, mean, scale)
+
+
+def _draw_effects(n, n_cell_types, generator):
+    """Effects (n, cell types) of variance 1, in part the same in all cell types."""
+    shared, own = generator.normal(size=(n, 1)), generator.normal(size=(n, n_cell_types))
+    return np.sqrt(SHARED) * shared + np.sqrt(1 - SHARED) * own

@@ -1,0 +1,79 @@
+"""A simulated world as the files that a study would have, and its truth beside them."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from scomics_lite.validation import InputError
+
+LINE = 60  # letters of a sequence in a line
+GZIP = {"method": "gzip", "mtime": 0}  # the same bytes whenever it is written
+GENOTYPES = np.array(["0|0", "0|1", "1|0", "1|1"])
+GENE_LINE = '{chromosome}\tsimulated\tgene\t{start}\t{end}\t.\t{strand}\t.\tgene_id "{gene}"; gene_name "{genename}";\n'
+
+
+def write_world(world, folder, cells, gwas):
+    """Write a world's files into a folder, which is made if it is not there; see `RegulatoryWorld.write`."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_genome(world.sequences, folder / "genome.fa")
+    lines = [GENE_LINE.format(**row) for row in world.genes.reset_index().to_dict("records")]
+    (folder / "genes.gtf").write_text("".join(lines), encoding="utf-8", newline="\n")
+    _write_people(world.dosages, world.sequences, folder / "people.vcf.gz")
+    cells.write_h5ad(folder / "cells.h5ad", compression="gzip")
+    gwas.table.to_csv(folder / "gwas.txt.gz", sep="\t", index=False, float_format="%.6g", compression=GZIP)
+    for name, table in _truth(world, gwas).items():
+        table.to_csv(folder / f"truth_{name}.csv.gz", float_format="%.6g", compression=GZIP)
+
+
+def _write_genome(sequences, path):
+    with path.open("w", encoding="ascii", newline="\n") as file:
+        for chromosome, text in sequences.items():
+            lines = [text[start : start + LINE] for start in range(0, len(text), LINE)]
+            file.write(f">{chromosome}\n" + "\n".join(lines) + "\n")
+
+
+def _write_people(dosages, sequences, path):
+    """Write phased genotypes, compressed in blocks (bgzip)."""
+    try:
+        from cyvcf2 import Writer
+    except ImportError as error:
+        raise InputError(
+            "people's genotypes are written by cyvcf2, which this Python does not have: pip install cyvcf2 (it has no "
+            "build for Windows; the world's tables can be saved one by one there)"
+        ) from error
+    people = "\t".join(dosages.obs_names)
+    header = ["##fileformat=VCFv4.2", '##FORMAT=<ID=GT,Number=1,Type=String,Description="Phased genotype">']
+    header += [f"##contig=<ID={name},length={len(text)}>" for name, text in sequences.items()]
+    header += [f"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\t{people}"]
+    writer = Writer.from_string(str(path), "\n".join(header) + "\n", mode="wz")
+    codes = 2 * dosages.layers["haplotype1"] + dosages.layers["haplotype2"]
+    for snp, own in zip(dosages.var.itertuples(), codes.T, strict=True):
+        start = f"{snp.chromosome}\t{snp.position}\t{snp.Index}\t{snp.ref_allele}\t{snp.eff_allele}\t.\tPASS\t.\tGT\t"
+        writer.write_record(writer.variant_from_string(start + "\t".join(GENOTYPES[own])))
+    writer.close()
+
+
+def _truth(world, gwas):
+    """Tables of what is not known in a study."""
+    grammar, snps = world.grammar, world.dosages.var
+    genes = world.expression.var.assign(
+        gwas_effect=gwas.trait.gene_effects, **gwas.linear.add_prefix("linear_").to_dict("series")
+    )
+    snps = snps[["region", "site", "frequency"]].assign(gwas_effect=gwas.trait.snp_effects)
+    people = {"person": world.dosages.obs_names}
+    parts = [
+        pd.DataFrame(world.expression.layers[name], world.dosages.obs_names, world.genes.index)
+        for name in world.cell_types
+    ]
+    expression = pd.concat(parts, keys=world.cell_types, names=["cell_type", *people])
+    return {
+        "genes": genes,
+        "snps": snps,
+        "sites": world.sites.set_index("gene"),
+        "motifs": grammar.effects.assign(travel=grammar.travel),
+        "pairs": grammar.pairs.set_index("motif"),
+        "distal": world.distal_weights.set_index("gene"),
+        "expression": expression,
+    }

@@ -1,0 +1,310 @@
+"""A whole simulated world: genome, grammar, people, expression, and what is measured of them."""
+
+from dataclasses import dataclass
+
+import anndata
+import numpy as np
+import pandas as pd
+
+from scomics_lite.simulate import drawing
+from scomics_lite.simulate.regulation import measurements, mediated_gwas, world_files
+from scomics_lite.simulate.regulation.gene_levels import draw_gene_levels
+from scomics_lite.simulate.regulation.grammar import BIN, READ, REGION, Grammar, draw_grammar, draw_travel
+from scomics_lite.simulate.regulation.motif_choice import PLANTED, motif_bank
+from scomics_lite.simulate.regulation.people import draw_people
+from scomics_lite.simulate.regulation.personal_levels import (
+    as_text,
+    distal_parts,
+    near_parts,
+    personal_expression,
+    reference_codes,
+)
+from scomics_lite.simulate.regulation.reference_genomes import draw_genome
+from scomics_lite.validation import InputError, is_number
+
+SHORTEST_SPACING = 3_000  # base pairs: a region, and room for a gene's body and for distal SNPs
+
+
+@dataclass(frozen=True, eq=False)
+class RegulatoryWorld:
+    """A simulated world, as from `regulatory_world`.
+
+    Attributes
+    ----------
+    sequences : dict of str
+        ``{chromosome: its letters}``, the reference genome.
+    genes : DataFrame, shape (g, …)
+        Indexed by gene: ``chromosome``, ``start``, ``end``, ``strand``, ``tss``, ``genename``; and the truth
+        ``class_level``, u.
+    sites : DataFrame
+        Planted binding sites: ``gene``, ``motif``, ``chromosome``, ``start``, ``end``, ``strand``.
+    dosages : AnnData, shape (n, m)
+        As from `genotypes`, all chromosomes; ``var`` also has ``region``, the gene in whose region a SNP lies, and
+        ``site``, the motif of the planted site in which it lies.
+    grammar : Grammar
+        What a sequence does to expression: ``levels(sequences)`` says so for any.
+    expression : AnnData, shape (n, g)
+        Natural logarithm of what people express, a layer for each cell type, and for each the parts "near[…]"
+        (through the region), "distal[…]" and "genetic[…]", their sum; the rest is the gene's mean and environment.
+        ``var`` has for each cell type ``mean[…]``, of what it is made, ``sequence[…]`` and ``gene_level[…]``, and
+        ``heritability_near[…]`` and ``heritability_distal[…]``.
+    distal_weights : DataFrame
+        ``gene``, ``rsid`` and a column of effects for each cell type.
+    settings : dict
+        What was asked for.
+    """
+
+    sequences: dict
+    genes: pd.DataFrame
+    sites: pd.DataFrame
+    dosages: anndata.AnnData
+    grammar: Grammar
+    expression: anndata.AnnData
+    distal_weights: pd.DataFrame
+    settings: dict
+
+    @property
+    def cell_types(self):
+        """Names of the cell types."""
+        return list(self.grammar.effects.columns)
+
+    def cells(self, *, n_donors=20, cells_each=30, rng=0):
+        """Draw single cells of the first people.
+
+        Parameters
+        ----------
+        n_donors : int
+            Number of people.
+        cells_each : int
+            Cells of each person and cell type.
+        rng : numpy.random.Generator or int
+            Source of randomness.
+
+        Returns
+        -------
+        AnnData, cells × genes
+            Counts, sparse; ``obs`` has ``donor`` and ``cell_type``, as `differential.pseudobulk` takes them.
+        """
+        n_people = self.dosages.n_obs
+        if not is_number(n_donors) or n_donors != int(n_donors) or not 1 <= n_donors <= n_people:
+            raise InputError(f"n_donors must be a whole number, 1 to {n_people} (the people); got {n_donors!r}")
+        _check_whole(cells_each=(cells_each, 1))
+        donors = self.dosages.obs_names[: int(n_donors)]
+        return measurements.draw_cells(
+            self.expression, self.cell_types, donors, int(cells_each), np.random.default_rng(rng)
+        )
+
+    def pseudobulk(self, *, cells_each=100, rng=0):
+        """Draw the sums of many cells of everybody, without the cells.
+
+        Parameters
+        ----------
+        cells_each : int
+            Cells of each person and cell type.
+        rng : numpy.random.Generator or int
+            Source of randomness.
+
+        Returns
+        -------
+        AnnData, (people × cell types) × genes
+            Counts; ``obs`` has ``person``, ``cell_type`` and ``n_cells``.
+        """
+        _check_whole(cells_each=(cells_each, 1))
+        return measurements.draw_sums(self.expression, self.cell_types, int(cells_each), np.random.default_rng(rng))
+
+    def gwas(self, *, causal_genes=20, cell_type=None, n=100_000, mediated=0.01, polygenic=0.01, rng=0):
+        """Simulate a GWAS of other people, for a trait that some genes act on by their expression in one cell type.
+
+        Parameters
+        ----------
+        causal_genes : int or sequence of str
+            How many genes act on the trait, or which.
+        cell_type : str, optional
+            In which they do; the first when not given.
+        n : int
+            Number of people in the GWAS, whose linkage disequilibrium is that of the world's.
+        mediated, polygenic : float
+            Shares of the trait's variance due to these genes, and to other effects of a tenth of the SNPs. The genome
+            is a few hundred times smaller than a human one, and so must be what it explains.
+        rng : numpy.random.Generator or int
+            Source of randomness.
+
+        Returns
+        -------
+        MediatedGwas
+            ``table`` is what would be published, ``trait.gene_effects`` the truth.
+        """
+        cell_type = self.cell_types[0] if cell_type is None else cell_type
+        if cell_type not in self.cell_types:
+            raise InputError(f"cell_type {cell_type!r} is none of this world's: {', '.join(self.cell_types)}")
+        generator = np.random.default_rng(rng)
+        return mediated_gwas.mediated_gwas(self, cell_type, causal_genes, n, mediated, polygenic, generator)
+
+    def write(self, folder, *, cells=None, gwas=None):
+        """Write the files that a study would have, and the truth.
+
+        Parameters
+        ----------
+        folder : path
+            Is made if it is not there; files of these names are written over: ``genome.fa``, ``genes.gtf``,
+            ``people.vcf.gz`` (phased, bgzip), ``cells.h5ad``, ``gwas.txt.gz``, and ``truth_….csv.gz``: genes, snps,
+            sites, motifs, pairs, distal, expression.
+        cells : AnnData, optional
+            From `cells`, which is called without arguments when not given.
+        gwas : MediatedGwas, optional
+            From `gwas`, likewise.
+        """
+        world_files.write_world(
+            self, folder, self.cells() if cells is None else cells, self.gwas() if gwas is None else gwas
+        )
+
+
+def regulatory_world(
+    n_genes=1_000,
+    n_people=450,
+    *,
+    cell_types=("B", "T", "Mono"),
+    sequence_share=0.5,
+    confounding=0.5,
+    expression_sd=1.5,
+    environment_sd=0.25,
+    distal_heritability=0.1,
+    spacing=10_000,
+    snp_spacing=175,
+    window=20_000,
+    rng=0,
+):
+    """Simulate a world in which DNA tells expression by known rules, and genes and people differ in both.
+
+    The genome is random DNA with genes in it; around each start of transcription, in a region of 1,024 base pairs,
+    binding sites are planted, drawn from real matrices (`motif_bank`). A grammar makes of a region's sequence x an
+    effect on expression in every cell type (see `Grammar`). Gene g of person i expresses in cell type c
+
+        ln y_igc = sequence_gc + gene_level_gc + near_igc + distal_igc + environment_igc
+
+    where ``sequence`` is what the grammar makes of the reference genome, and ``near`` the mean of what it makes of the
+    person's two haplotypes, less ``sequence``. Across genes, the variances of ``sequence`` and ``gene_level`` are
+    sequence_share and 1 - sequence_share of expression_sd², exactly.
+
+    ``gene_level`` is what the sequence near the start does not act through. A share `confounding` of it follows a
+    class u of the gene (think of genes that every cell needs): genes with larger u have more sites of some motifs and
+    fewer of others, and more G and C in their region, whatever these motifs do. So the sequence tells u, and with it
+    part of the expression, for a reason that no SNP changes. People's parts do not depend on `confounding`, and are
+    the larger the larger `sequence_share` is; genome and genotypes depend on neither.
+
+    The names of cell types and motifs are real, what they do is drawn, and teaches no biology.
+
+    Parameters
+    ----------
+    n_genes, n_people : int
+        Numbers of genes g and of people n. The genes lie on chromosomes 1 to 22, the same number on each.
+    cell_types : sequence of str
+        Their names.
+    sequence_share : float
+        Share of the variance across genes that the region's sequence causes: the dial.
+    confounding : float
+        Share of the rest that follows the class of the gene.
+    expression_sd : float
+        Standard deviation across genes of both parts together, natural logarithms (if they were independent: by way
+        of motifs that follow the class, they can go together a little or against each other).
+    environment_sd : float
+        Standard deviation between people, for a gene and cell type, that has nothing to do with DNA.
+    distal_heritability : float
+        Mean of the share that SNPs outside the region explain of distal and environmental variance; two SNPs a gene.
+    spacing : int
+        Base pairs for each gene. Human genes have some 150,000; a window of a million base pairs around a gene, usual
+        in TWAS, is 20,000 in this world.
+    snp_spacing : float
+        Mean distance of SNPs, base pairs; of frequency above 1%. Denser than in people (some 300), so that more genes
+        have SNPs that matter.
+    window : float
+        How far from the start distal SNPs can lie.
+    rng : numpy.random.Generator or int
+        Source of randomness. Genome, grammar, people and so on have sources of their own, made from it: what one
+        argument changes leaves the others as they were.
+
+    Returns
+    -------
+    RegulatoryWorld
+
+    Raises
+    ------
+    InputError
+        Settings that cannot be.
+
+    Examples
+    --------
+    >>> world = regulatory_world(22, 20, rng=1)
+    >>> world.genes["chromosome"].nunique(), world.cell_types, len(world.sequences["1"])
+    (22, ['B', 'T', 'Mono'], 10000)
+    >>> float(world.expression.var["sequence[B]"].var(ddof=0).round(3))  # half of 1.5²
+    1.125
+    """
+    from scomics_lite import dna  # here, not above: torch takes two seconds to import
+
+    cell_types = _check(n_genes, n_people, cell_types, spacing, rng)
+    drawing.check_fractions(sequence_share=sequence_share, confounding=confounding)
+    drawing.check_spreads(expression_sd=expression_sd)
+    _check_people(environment_sd, distal_heritability, snp_spacing, window)
+    source = np.random.default_rng(rng)
+    genomic, grammatic, other, personal, distal, environment = source.spawn(6)
+    motifs = motif_bank().select(PLANTED)
+    travel = draw_travel(len(motifs), genomic)
+    genome = draw_genome(n_genes, spacing, motifs, travel, genomic)
+    scanner = dna.MotifFeatures(motifs, length=READ, bin_width=BIN, bins=REGION // BIN)
+    reference = as_text(reference_codes(genome))
+    sd = expression_sd * np.sqrt([sequence_share, 1 - sequence_share])
+    grammar = draw_grammar(scanner, motifs, travel, reference, cell_types, sd[0], grammatic)
+    class_level, shape = genome.genes["class_level"].to_numpy(), (n_genes, len(cell_types))
+    gene_level = draw_gene_levels(shape, class_level, sd[1], confounding, other)
+    means = {"sequence": grammar.levels(reference), "gene_level": gene_level}
+    dosages = draw_people(genome, n_people, snp_spacing, personal)
+    farther, weights = distal_parts(genome, dosages, distal_heritability, environment_sd, window, cell_types, distal)
+    parts = {"near": near_parts(genome, grammar, dosages), "distal": farther}
+    expression = personal_expression(genome, means, parts, cell_types, dosages.obs, environment_sd, environment)
+    settings = {
+        "sequence_share": sequence_share,
+        "confounding": confounding,
+        "expression_sd": expression_sd,
+        "environment_sd": environment_sd,
+        "distal_heritability": distal_heritability,
+        "spacing": spacing,
+        "snp_spacing": snp_spacing,
+        "window": window,
+    }
+    sequences = {chromosome: genome.text(chromosome) for chromosome in genome.codes}
+    settings |= drawing.seed_of(rng)
+    return RegulatoryWorld(sequences, genome.genes, genome.sites, dosages, grammar, expression, weights, settings)
+
+
+# --- checks -----------------------------------------------------------------------------------------------------------
+
+
+def _check(n_genes, n_people, cell_types, spacing, rng):
+    """Refuse what cannot be, and list the cell types."""
+    _check_whole(n_genes=(n_genes, 10), n_people=(n_people, 10), spacing=(spacing, SHORTEST_SPACING))
+    drawing.check_settings(n_genes, rng)
+    if isinstance(cell_types, str):
+        raise InputError(f"cell_types is one text, {cell_types!r}; give a list of names: ['{cell_types}']")
+    names = [str(name) for name in cell_types]
+    if not names or len(set(names)) < len(names):
+        raise InputError(f"cell_types must be different names, one at least; got {names}")
+    return names
+
+
+def _check_people(environment_sd, distal_heritability, snp_spacing, window):
+    if not is_number(environment_sd) or not 0 < environment_sd < np.inf:
+        raise InputError(f"environment_sd must be a number above 0; got {environment_sd!r}")
+    if not is_number(distal_heritability) or not 0 <= distal_heritability < 1:
+        raise InputError(f"distal_heritability must be at least 0 and below 1; got {distal_heritability!r}")
+    if not is_number(snp_spacing) or not 20 <= snp_spacing <= 2_000:
+        raise InputError(f"snp_spacing must be 20 to 2,000 base pairs; got {snp_spacing!r}")
+    if not is_number(window) or not READ < window < np.inf:
+        raise InputError(f"window must be above {READ:,} base pairs, what is read around a gene; got {window!r}")
+
+
+def _check_whole(**numbers):
+    """Refuse what is no whole number, or too small: ``name=(value, smallest)``."""
+    for name, (value, smallest) in numbers.items():
+        if not is_number(value) or value != int(value) or value < smallest:
+            raise InputError(f"{name} must be a whole number, {smallest:,} at least; got {value!r}")
