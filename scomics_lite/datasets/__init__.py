@@ -6,7 +6,8 @@ what the course falls back on without a network, `genotype_standins` its genotyp
 your own, by salmon, kallisto and RSEM.
 """
 
-from scomics_lite.datasets.catalogue import available, data_folder, fetch, load, make_bundled
+from scomics_lite.bundled import data_folder
+from scomics_lite.datasets.catalogue import available, fetch, load, make_bundled
 from scomics_lite.datasets.downloads import DownloadError
 from scomics_lite.datasets.quantifications import read_quantifications
 

@@ -1,7 +1,7 @@
 """Data sets by name, each with its design, units, licence and citation.
 
 Simulated sets are bundled with the package. Real ones are downloaded when first asked for, checked against their
-sha256, and kept; nothing real is bundled, because the licences differ (read the `licence` column of `available`).
+sha256, and kept; none of them is bundled, because the licences differ (read the `licence` column of `available`).
 
 >>> adata = load("pasilla_simulated")
 >>> adata.shape
@@ -14,10 +14,10 @@ sha256, and kept; nothing real is bundled, because the licences differ (read the
 
 import hashlib
 from functools import cache
-from pathlib import Path
 
 import pandas as pd
 
+from scomics_lite.bundled import data_folder
 from scomics_lite.datasets import downloads, readers, standins
 from scomics_lite.datasets.downloads import DownloadError
 from scomics_lite.validation import InputError, did_you_mean
@@ -164,21 +164,6 @@ def make_bundled(name):
     if _is_real(name):
         raise InputError(f"{name!r} is a real data set and cannot be simulated; {_standin_advice(name)}")
     return standins.make(standins.read_recipe(_bundled_file(name).parent, name))
-
-
-def data_folder():
-    """Return the folder of the registry and of the bundled sets, in a checkout or in an installed package.
-
-    Examples
-    --------
-    >>> (data_folder() / "SOURCES.tsv").is_file()
-    True
-    """
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package / "_data", package.parent / "data"):
-        if (folder / "SOURCES.tsv").is_file():
-            return folder
-    raise FileNotFoundError(f"no data folder beside {package}: the installation is incomplete, repeat it")
 
 
 @cache

@@ -4,10 +4,31 @@ Chapter 6b. A sequence model reads the DNA around a gene's start; the numbers th
 track, are its features. Read `motif_features` first: known binding sites are looked for on both strands, and what is
 found is summed.
 
-`letters` turns sequences into matrices; `motifs` reads the matrices of transcription factors (JASPAR) and
-`motif_thresholds` says from which score on a site is rare. `genome_files` reads FASTA files, `annotations` where genes
-begin; `gene_sequences` cuts out what a model reads, and `haplotypes` writes people's variants into it. `enformer` is
-the door to the large published model, and wants a package of its own.
+`letters` turns sequences into matrices; `motifs` holds those of transcription factors (JASPAR), `motif_files` reads
+them, and `motif_thresholds` says from which score on a site is rare. `genome_files` reads FASTA files, `annotations`
+where genes begin; `gene_sequences` cuts out what a model reads, and `haplotypes` writes people's variants into it.
+`enformer` is the door to the large published model, and wants a package of its own.
 """
 
-__all__ = []
+from scomics_lite.dna.annotations import read_annotation
+from scomics_lite.dna.gene_sequences import reference_sequences
+from scomics_lite.dna.genome_files import Genome, read_genome
+from scomics_lite.dna.letters import one_hot, reverse_complement
+from scomics_lite.dna.motif_features import MotifFeatures
+from scomics_lite.dna.motif_thresholds import score_thresholds
+from scomics_lite.dna.motifs import Motifs, jaspar_motifs, probabilities_of, read_motifs
+
+__all__ = [
+    "Genome",
+    "MotifFeatures",
+    "Motifs",
+    "jaspar_motifs",
+    "one_hot",
+    "probabilities_of",
+    "read_annotation",
+    "read_genome",
+    "read_motifs",
+    "reference_sequences",
+    "reverse_complement",
+    "score_thresholds",
+]

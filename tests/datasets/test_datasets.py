@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from scomics_lite import datasets
+from scomics_lite import bundled, datasets
 from scomics_lite.datasets import catalogue, readers, standins
 from scomics_lite.validation import InputError
 
@@ -185,6 +185,6 @@ def test_an_installed_package_finds_its_data_beside_its_modules(tmp_path):
 
 
 def test_an_installation_without_data_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(catalogue, "__file__", str(tmp_path / "scomics_lite" / "datasets" / "catalogue.py"))
+    monkeypatch.setattr(bundled, "__file__", str(tmp_path / "scomics_lite" / "bundled.py"))
     with pytest.raises(FileNotFoundError, match="incomplete"):
         datasets.data_folder()
