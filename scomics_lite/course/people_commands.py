@@ -272,8 +272,7 @@ def _filtered(dosages, arguments):
     """Leave out the SNPs that the filters reject, and say how many."""
     from scomics_lite import twas
 
-    limits = {name: getattr(arguments, name) for name in ("maf", "hwe", "missing")}
-    table = twas.filter_snps(dosages, **limits, ambiguous=not arguments.keep_ambiguous)
+    table = twas.filter_snps(dosages, **filters_of(arguments))
     lost = table[~table["keep"]]
     first = f"; the first of the {len(lost):,} others is {lost.index[0]}: {lost['reason'].iloc[0]}" if len(lost) else ""
     say(f"SNPs: {table['keep'].sum():,} of {len(table):,} pass the filters{first}")
@@ -316,6 +315,16 @@ def train_options(command):
     )
     method.add_argument("--processes", type=int, default=1, metavar="N", help="at work at once (default 1)")
     method.add_argument("--seed", type=int, default=0, metavar="N", help="of the folds (default 0)")
+    add_filters(command)
+
+
+def add_filters(command):
+    """Add the options that say which SNPs a model is trained on.
+
+    Parameters
+    ----------
+    command : argparse.ArgumentParser
+    """
     filters = command.add_argument_group("SNPs that are used")
     filters.add_argument(
         "--maf", type=float, default=0.01, metavar="F", help="smallest frequency above this (default 0.01)"
@@ -325,3 +334,18 @@ def train_options(command):
     )
     filters.add_argument("--missing", type=float, default=0.05, metavar="F", help="missing below this (default 0.05)")
     option(filters, "--keep-ambiguous", action="store_true", help="A/T and C/G too, whose strand letters do not tell")
+
+
+def filters_of(arguments):
+    """Give what `twas.filter_snps` takes, as these options say it.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+
+    Returns
+    -------
+    dict
+    """
+    limits = {name: getattr(arguments, name) for name in ("maf", "hwe", "missing")}
+    return limits | {"ambiguous": not arguments.keep_ambiguous}

@@ -44,7 +44,7 @@ def s_predixcan(arguments):
     check_output(arguments.out, arguments.ledger, overwrite=arguments.overwrite)
     model = twas.read_model(arguments.model)
     table, ledger = twas.s_predixcan(
-        _read_gwas(arguments),
+        gwas_of(arguments),
         model,
         _unit_variances(model) if arguments.single_snp_model else twas.read_covariance(arguments.covariance),
         palindromic=arguments.palindromic,
@@ -59,8 +59,18 @@ def s_predixcan(arguments):
         write_table(ledger, arguments.ledger, separator_of(arguments.ledger))
 
 
-def _read_gwas(arguments):
-    """Read the GWAS that the options describe; without any option for a column, the usual headers are recognised."""
+def gwas_of(arguments):
+    """Read the GWAS that the options describe; without any option for a column, the usual headers are recognised.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+
+    Returns
+    -------
+    DataFrame
+        As `twas.read_gwas` gives it.
+    """
     from scomics_lite import twas
 
     given = {name: getattr(arguments, f"column_{name}") for name in COLUMNS}
@@ -139,7 +149,7 @@ def s_predixcan_options(command):
     files = command.add_argument_group("files")
     option(files, "--model", "--model_db_path", metavar="FILE", help="weights: PredictDB's SQLite")
     files.add_argument("--covariance", metavar="FILE", help="covariances of the model's SNPs, text or gz")
-    _add_gwas(command, files)
+    add_gwas(command, files)
     option(
         files, "--out", "--output_file", metavar="FILE", help="the table, separated by commas; gz by suffix; - shows it"
     )
@@ -170,8 +180,15 @@ def _add_palindromic(group):
     group.add_argument("--palindromic", choices=["keep", "drop"], default="keep", help=help)
 
 
-def _add_gwas(command, files):
-    """Add the options that say where a GWAS is and what its columns are called."""
+def add_gwas(command, files):
+    """Add the options that say where a GWAS is and what its columns are called.
+
+    Parameters
+    ----------
+    command : argparse.ArgumentParser
+    files : group of arguments
+        For the names of files.
+    """
     option(files, "--gwas", "--gwas_file", metavar="FILE", help="summary statistics, text or gz")
     option(files, "--gwas-folder", metavar="DIR", help="or: all files of a folder, as one study")
     option(files, "--gwas-file-pattern", metavar="REGEX", help="of them, those whose names fit from their beginning")
@@ -232,7 +249,7 @@ def s_multixcan(arguments):
         files_in(arguments.models_folder, arguments.models_name_pattern), arguments.models_name_pattern
     )
     _check_tissues(results, models)
-    gwas = _read_gwas(arguments) if arguments.gwas or arguments.gwas_folder else None
+    gwas = gwas_of(arguments) if arguments.gwas or arguments.gwas_folder else None
     table = twas.s_multixcan(
         {tissue: read_table(path) for tissue, path in results.items()},
         {tissue: twas.read_model(models[tissue]) for tissue in results},
@@ -277,7 +294,7 @@ def s_multixcan_options(command):
     option(files, "--models-folder", metavar="DIR", help="the models, a file a tissue")
     option(files, "--models-name-pattern", **names | {"help": "whose last group is the tissue"})
     option(files, "--covariance", "--snp_covariance", metavar="FILE", help="covariances of all models' SNPs of a gene")
-    _add_gwas(command, files)
+    add_gwas(command, files)
     option(files, "--out", "--output", metavar="FILE", help="the table, separated by tabs; gz by suffix; - shows it")
     files.add_argument("--overwrite", action="store_true", help="replace files that are there")
     _add_palindromic(add_condition(command, "--cutoff_condition_number"))
