@@ -32,6 +32,9 @@ from scomics_lite.twas.genotypes.vcf_files import read_vcf
 from scomics_lite.twas.meaning.causal_genes import expression_correlation, locus_posterior
 from scomics_lite.twas.meaning.colocalisation_tests import colocalisation
 from scomics_lite.twas.meaning.weight_permutation import permute_weights
+from scomics_lite.twas.sequence_models.ctpred import CtPred
+from scomics_lite.twas.sequence_models.gene_splits import chromosome_split, random_split
+from scomics_lite.twas.sequence_models.percentiles import expression_percentiles
 from scomics_lite.twas.weights.cross_validation import NestedPerformance, nested_cross_validation
 from scomics_lite.twas.weights.elastic_net import ElasticNetPath, elastic_net_path, kkt_violation
 from scomics_lite.twas.weights.fitted_weights import ElasticNetFit, fit_elastic_net
@@ -39,17 +42,20 @@ from scomics_lite.twas.weights.training import train_models
 
 __all__ = [
     "Covariances",
+    "CtPred",
     "ElasticNetFit",
     "ElasticNetPath",
     "NestedPerformance",
     "PredictionModel",
     "alignment",
+    "chromosome_split",
     "colocalisation",
     "complement",
     "correct_zscores",
     "covariances",
     "elastic_net_path",
     "expression_correlation",
+    "expression_percentiles",
     "filter_snps",
     "fit_elastic_net",
     "genotype_counts",
@@ -65,6 +71,7 @@ __all__ = [
     "phi",
     "predict_expression",
     "predixcan",
+    "random_split",
     "read_covariance",
     "read_gwas",
     "read_model",

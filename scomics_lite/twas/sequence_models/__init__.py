@@ -1,4 +1,7 @@
 """From features of DNA to expression, learned across genes (chapter 6b): ctPred, and ridge beside it.
 
-Read `ctpred` first.
+Read `ctpred` first: what is learned, and what a trained model is. What goes in: `percentiles` makes the targets,
+`gene_splits` says which genes train, `feature_matrices` reads and standardises features, `training_genes` brings them
+together. `stacked_networks` is the networks of all cell types, `network_training` their training, epoch by epoch;
+`tensor_files` keeps models and checkpoints.
 """
