@@ -37,6 +37,8 @@ TAUGHT = (
     "dispersion.profile_likelihood",
     "dispersion.spline_maxima",
     "dispersion.trend",
+    "dna.enformer",
+    "dna.enformer_weights",
     "empirical_bayes",
     "empirical_bayes.adaptive_shrinkage",
     "empirical_bayes.ash_result",
