@@ -46,38 +46,46 @@ def reference_sequences(genome, genes, length, *, pad=False):
     dtype: object
     """
     genes = check_genes(genes)
-    check_length(length)
-    _check_contigs(genome, genes)
-    starts, ends = window(genes["tss"].to_numpy(), genes["strand"].to_numpy(), length)
-    if not pad:
-        _check_ends(genome, genes, starts, ends)
+    starts, ends = check_windows(genome, genes, length, pad)
     places = zip(genes["chromosome"], starts.tolist(), ends.tolist(), genes["strand"], strict=True)
     found = pd.Series([padded(genome, *place) for place in places], index=genes.index, dtype=object)
     _tell_gaps(found)
     return found
 
 
-def window(tss, strand, length):
-    """Give the first and the last position of the bases around a transcription start site.
+def check_windows(genome, genes, length, pad):
+    """Give the first and the last position of genes' windows, and refuse those that are not in the genome.
 
     Parameters
     ----------
-    tss : int or ndarray of int
-    strand : str or ndarray of str
+    genome : Genome
+    genes : DataFrame
+        From `check_genes`.
     length : int
+    pad : bool
+        Whether a window may reach beyond the end of its chromosome.
 
     Returns
     -------
-    start, end : int or ndarray of int
+    starts, ends : ndarray of int
         Counted from 1, both included.
 
     Examples
     --------
-    >>> [int(place) for place in (*window(100, "+", 4), *window(100, "-", 4))]
-    [98, 101, 99, 102]
+    >>> from scomics_lite.dna import Genome
+    >>> genes = pd.DataFrame({"chromosome": "1", "strand": ["+", "-"], "tss": 4}, index=["g1", "g2"])
+    >>> [places.tolist() for places in check_windows(Genome({"1": "ACGTACGT"}), genes, 4, pad=False)]
+    [[2, 3], [5, 6]]
     """
-    start = np.where(strand == "+", tss - length // 2, tss + length // 2 - length + 1)
-    return start, start + length - 1
+    if isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 1:
+        raise InputError(f"length is a whole number of bases, 1 at least; got {length!r}")
+    _check_contigs(genome, genes)
+    before = np.where(genes["strand"] == "+", length // 2, length - length // 2 - 1)  # on the plus strand
+    starts = genes["tss"].to_numpy() - before
+    ends = starts + length - 1
+    if not pad:
+        _check_ends(genome, genes, starts, ends)
+    return starts, ends
 
 
 def padded(genome, chromosome, start, end, strand="+"):
@@ -105,23 +113,6 @@ def padded(genome, chromosome, start, end, strand="+"):
         return "N" * (end - start + 1)
     letters = "N" * (first - start) + genome.sequence(chromosome, first, last) + "N" * (end - last)
     return letters if strand == "+" else reverse_complement(letters)
-
-
-def check_length(length):
-    """Refuse what is no number of bases.
-
-    Parameters
-    ----------
-    length : int
-
-    Examples
-    --------
-    >>> check_length(0)
-    Traceback (most recent call last):
-    scomics_lite.validation.InputError: length is a whole number of bases, 1 at least; got 0
-    """
-    if isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 1:
-        raise InputError(f"length is a whole number of bases, 1 at least; got {length!r}")
 
 
 def _check_contigs(genome, genes):
