@@ -33,8 +33,11 @@ from scomics_lite.twas.meaning.causal_genes import expression_correlation, locus
 from scomics_lite.twas.meaning.colocalisation_tests import colocalisation
 from scomics_lite.twas.meaning.weight_permutation import permute_weights
 from scomics_lite.twas.sequence_models.ctpred import CtPred
+from scomics_lite.twas.sequence_models.gene_correlations import across_genes
 from scomics_lite.twas.sequence_models.gene_splits import chromosome_split, random_split
+from scomics_lite.twas.sequence_models.people_correlations import across_people, sign_share
 from scomics_lite.twas.sequence_models.percentiles import expression_percentiles
+from scomics_lite.twas.sequence_models.ridge_predictor import RidgePredictor
 from scomics_lite.twas.weights.cross_validation import NestedPerformance, nested_cross_validation
 from scomics_lite.twas.weights.elastic_net import ElasticNetPath, elastic_net_path, kkt_violation
 from scomics_lite.twas.weights.fitted_weights import ElasticNetFit, fit_elastic_net
@@ -47,6 +50,9 @@ __all__ = [
     "ElasticNetPath",
     "NestedPerformance",
     "PredictionModel",
+    "RidgePredictor",
+    "across_genes",
+    "across_people",
     "alignment",
     "chromosome_split",
     "colocalisation",
@@ -79,6 +85,7 @@ __all__ = [
     "read_vcf",
     "s_multixcan",
     "s_predixcan",
+    "sign_share",
     "train_models",
     "write_plink",
 ]

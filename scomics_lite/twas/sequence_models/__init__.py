@@ -3,5 +3,6 @@
 Read `ctpred` first: what is learned, and what a trained model is. What goes in: `percentiles` makes the targets,
 `gene_splits` says which genes train, `feature_matrices` reads and standardises features, `training_genes` brings them
 together. `stacked_networks` is the networks of all cell types, `network_training` their training, epoch by epoch;
-`tensor_files` keeps models and checkpoints.
+`tensor_files` keeps models and checkpoints. `ridge_predictor` is the baseline. Whether a model tells genes apart,
+`gene_correlations` says; whether it tells people apart, `people_correlations`.
 """
