@@ -10,6 +10,7 @@ import io
 import re
 import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,15 @@ HEADERS = {  # what tables call their columns; the long names are those of Ensem
     "biotype": ("biotype", "gene_type", "gene_biotype", "gene type"),
 }
 STRANDS = {"+": "+", "-": "-", "1": "+", "-1": "-", "+1": "+"}
+
+
+class Gene(NamedTuple):
+    """Where one gene begins."""
+
+    name: str
+    chromosome: str  # without "chr"
+    strand: str
+    tss: int
 
 
 def read_annotation(path):
@@ -126,6 +136,40 @@ def check_genes(genes):
         found["tss"] = np.where(found["strand"] == "+", found["start"], found["end"])
     found["chromosome"] = [without_chr(one) for one in found["chromosome"]]
     return found[["chromosome", "strand", "tss"]]
+
+
+def one_gene(gene):
+    """Take what is needed of one row of a table of genes.
+
+    Parameters
+    ----------
+    gene : Series
+        ``genes.loc["ENSG00000186092"]``.
+
+    Returns
+    -------
+    Gene
+
+    Raises
+    ------
+    InputError
+        As `check_genes`.
+
+    Examples
+    --------
+    >>> one_gene(pd.Series({"chromosome": "chr1", "strand": "-", "start": 3, "end": 9}, name="g1"))
+    Gene(name='g1', chromosome='1', strand='-', tss=9)
+    """
+    if not isinstance(gene, pd.Series):
+        raise InputError(
+            "gene: one row of a table of genes is needed, such as genes.loc['ENSG00000186092.7']; got "
+            f"{type(gene).__name__}"
+        )
+    strand, tss = gene.get("strand"), gene.get("tss")
+    is_clear = "chromosome" in gene and strand in ("+", "-") and isinstance(tss, int | np.integer) and tss > 0
+    if not is_clear:  # a table of one row takes a millisecond, and says what is wrong
+        strand, tss = check_genes(gene.to_frame().T)[["strand", "tss"]].iloc[0]
+    return Gene(gene.name, without_chr(gene["chromosome"]), strand, int(tss))
 
 
 def _format(path):

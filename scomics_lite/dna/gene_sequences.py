@@ -77,15 +77,51 @@ def check_windows(genome, genes, length, pad):
     >>> [places.tolist() for places in check_windows(Genome({"1": "ACGTACGT"}), genes, 4, pad=False)]
     [[2, 3], [5, 6]]
     """
-    if isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 1:
-        raise InputError(f"length is a whole number of bases, 1 at least; got {length!r}")
+    check_length(length)
     _check_contigs(genome, genes)
-    before = np.where(genes["strand"] == "+", length // 2, length - length // 2 - 1)  # on the plus strand
-    starts = genes["tss"].to_numpy() - before
+    starts = genes["tss"].to_numpy() - np.where(genes["strand"] == "+", *before_tss(length))
     ends = starts + length - 1
     if not pad:
         _check_ends(genome, genes, starts, ends)
     return starts, ends
+
+
+def check_length(length):
+    """Refuse what is no number of bases.
+
+    Parameters
+    ----------
+    length : int
+
+    Examples
+    --------
+    >>> check_length(0)
+    Traceback (most recent call last):
+    scomics_lite.validation.InputError: length is a whole number of bases, 1 at least; got 0
+    """
+    if isinstance(length, bool) or not isinstance(length, int | np.integer) or length < 1:
+        raise InputError(f"length is a whole number of bases, 1 at least; got {length!r}")
+
+
+def before_tss(length):
+    """Give how many bases of a window have lower positions than the transcription start site.
+
+    Parameters
+    ----------
+    length : int
+        Of the window.
+
+    Returns
+    -------
+    forward, backward : int
+        For genes on the plus and on the minus strand.
+
+    Examples
+    --------
+    >>> before_tss(4)
+    (2, 1)
+    """
+    return length // 2, length - length // 2 - 1
 
 
 def padded(genome, chromosome, start, end, strand="+"):

@@ -16,8 +16,7 @@ class GeneVariants:
     ----------
     genome : Genome
     panel : Haplotypes
-    gene : tuple
-        With ``Index`` (its id), ``chromosome``, ``strand`` and ``tss``.
+    gene : Gene
     start, end : int
         The first and the last position of its window.
     pad : bool
@@ -33,12 +32,21 @@ class GeneVariants:
 
     def __init__(self, genome, panel, gene, start, end, pad):
         self.panel, self.gene, self.genome = panel, gene, genome
-        self.before, self.after = gene.tss - start, end - gene.tss
         self.columns = self._reach(start, end, pad)
         self.codes = self._compared()
         self.is_swapped = self.codes == EFFECT
         self._check_indels()
         self.edits = [self._edits(*place) for place in enumerate(self.columns)]
+        self.anchor, self.before, self.after = gene.tss - self.first, gene.tss - start, end - gene.tss
+        if gene.strand == "-":
+            self._turn()
+
+    def _turn(self):
+        """Read everything from the other strand, once, rather than each sequence."""
+        length = len(self.letters)
+        self.letters = reverse_complement(self.letters)
+        self.edits = [edits and [edit.turned(length) for edit in edits] for edits in self.edits]
+        self.anchor, self.before, self.after = length - 1 - self.anchor, self.after, self.before
 
     def _reach(self, start, end, pad):
         """Find the variants, and the letters that haplotypes need, which are more where bases are deleted."""
@@ -68,7 +76,7 @@ class GeneVariants:
         if (codes >= NEITHER).any():
             offsets = panel.positions[columns] - self.first
             there = [self.letters[at : at + width] for at, width in zip(offsets, panel.widths[columns], strict=True)]
-            refuse_other_build(self.genome, panel, columns, codes, there, f"around gene {quoted(self.gene.Index)}")
+            refuse_other_build(self.genome, panel, columns, codes, there, f"around gene {quoted(self.gene.name)}")
         return codes
 
     def _check_indels(self):
@@ -79,7 +87,7 @@ class GeneVariants:
                 quoted(self.panel.variants[column]) for column in (self.columns[self.is_swapped][0], unclear[0])
             )
             raise InputError(
-                f"around gene {quoted(self.gene.Index)}, both alleles of indel {indel} fit the genome, and {swapped} "
+                f"around gene {quoted(self.gene.name)}, both alleles of indel {indel} fit the genome, and {swapped} "
                 "has them swapped, so that the reference allele of the indel cannot be believed either. Write the "
                 "genome's allele first (plink2 --ref-from-fa force --fa GENOME.fa), or leave such indels out: "
                 "dosages[:, check_alleles(genome, dosages)['has'] != 'both']"
@@ -109,21 +117,20 @@ class GeneVariants:
         """
         edits = sorted((edit, place) for place in carried for edit in self._letters_of(place, whose))
         self._check(edits, whose)
-        anchor = self.gene.tss - self.first
-        text = written(self.letters, [edit for edit, _ in edits], anchor, self.before, self.after)
+        text = written(self.letters, [edit for edit, _ in edits], self.anchor, self.before, self.after)
         if text is None:
             raise InputError(
-                f"{whose()} lacks so many bases around gene {quoted(self.gene.Index)} that the chromosome ends within "
+                f"{whose()} lacks so many bases around gene {quoted(self.gene.name)} that the chromosome ends within "
                 "its window; pad=True writes N there"
             )
-        return text if self.gene.strand == "+" else reverse_complement(text)
+        return text
 
     def _letters_of(self, place, whose):
         if self.edits[place] is None:
             name = quoted(self.panel.variants[self.columns[place]])
             alleles = self.panel.ref_alleles[self.columns[place]], self.panel.eff_alleles[self.columns[place]]
             raise InputError(
-                f"{whose()} carries variant {name} around gene {quoted(self.gene.Index)}, whose alleles "
+                f"{whose()} carries variant {name} around gene {quoted(self.gene.name)}, whose alleles "
                 f"{' and '.join(alleles)} are not both written as letters A, C, G, T; {WITHOUT.format(name)}"
             )
         return self.edits[place]
@@ -134,15 +141,14 @@ class GeneVariants:
         if second is not None:
             one, other = (quoted(self.panel.variants[self.columns[edits[at][1]]]) for at in (second - 1, second))
             raise InputError(
-                f"{whose()} carries {one} and {other} around gene {quoted(self.gene.Index)}, which change the same "
+                f"{whose()} carries {one} and {other} around gene {quoted(self.gene.name)}, which change the same "
                 "bases: one haplotype cannot have both. Is one of them there twice, or are alleles of one site wrongly "
                 f"phased? Leave one out: dosages[:, dosages.var_names != {other}]"
             )
-        anchor = self.gene.tss - self.first
-        gone = next((place for edit, place in edits if edit.start <= anchor < edit.end and edit.growth), None)
+        gone = next((place for edit, place in edits if edit.start <= self.anchor < edit.end and edit.growth), None)
         if gone is not None:
             name = quoted(self.panel.variants[self.columns[gone]])
             raise InputError(
-                f"{whose()} lacks the transcription start site of gene {quoted(self.gene.Index)}, position "
+                f"{whose()} lacks the transcription start site of gene {quoted(self.gene.name)}, position "
                 f"{self.gene.tss:,}: variant {name} deletes it. Leave out the gene, or {WITHOUT.format(name)}"
             )

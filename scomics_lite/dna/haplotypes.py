@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from scomics_lite.dna.annotations import check_genes
-from scomics_lite.dna.gene_sequences import check_windows, padded
+from scomics_lite.dna.annotations import one_gene
+from scomics_lite.dna.gene_sequences import before_tss, check_length, check_windows
 from scomics_lite.dna.gene_variants import GeneVariants
 from scomics_lite.dna.phased_panel import Haplotypes
 from scomics_lite.validation import InputError, quoted
@@ -88,15 +88,16 @@ def haplotype_sequences(genome, gene, dosages, length, *, pad=False):
     (['AAACCG', 'AAACCT'], [[0, 0], [1, 0]])
     """
     panel = dosages if isinstance(dosages, Haplotypes) else Haplotypes(dosages)
-    gene, (start, end) = _placed(genome, gene, length, pad)
+    gene = one_gene(gene)
+    check_length(length)
+    start, end = _placed(genome, gene, length, pad)
     _check_chromosome(gene, panel)
     found = GeneVariants(genome, panel, gene, start, end, pad)
     rows = np.concatenate(panel.carried(found.columns)) ^ found.is_swapped
     distinct, which = _distinct(rows)
-    reference = padded(genome, gene.chromosome, start, end, gene.strand)
-    numbers, order = {reference: 0}, np.empty(len(distinct), dtype=np.intp)
+    numbers, order = {found.sequence([], None): 0}, np.empty(len(distinct), dtype=np.intp)  # the genome's own first
     for number, row in enumerate(distinct):
-        text = found.sequence(np.flatnonzero(row), lambda number=number: _carrier(panel, which, number))
+        text = found.sequence(np.flatnonzero(row).tolist(), lambda number=number: _carrier(panel, which, number))
         order[number] = numbers.setdefault(text, len(numbers))
     index = order[which].reshape(2, -1).T
     variants = panel.variants[found.columns[rows.any(axis=0)]]
@@ -104,22 +105,19 @@ def haplotype_sequences(genome, gene, dosages, length, *, pad=False):
 
 
 def _placed(genome, gene, length, pad):
-    """Check a gene and its window as `reference_sequences` does."""
-    if not isinstance(gene, pd.Series):
-        raise InputError(
-            "gene: one row of a table of genes is needed, such as genes.loc['ENSG00000186092.7']; got "
-            f"{type(gene).__name__}"
-        )
-    table = check_genes(gene.to_frame().T)
-    starts, ends = check_windows(genome, table, length, pad)
-    return next(table.itertuples()), (int(starts[0]), int(ends[0]))
+    """Give the first and the last position of a gene's window; refuse what `reference_sequences` refuses."""
+    start = gene.tss - before_tss(length)[gene.strand == "-"]
+    end = start + length - 1
+    if gene.chromosome not in genome or not (pad or 1 <= start <= end <= genome.length(gene.chromosome)):
+        check_windows(genome, pd.DataFrame([gene]).set_index("name"), length, pad)
+    return start, end
 
 
 def _check_chromosome(gene, panel):
     """Refuse a panel that says nothing of the gene's chromosome, rather than give everybody the same sequence."""
     if gene.chromosome not in panel.chromosomes:
         raise InputError(
-            f"no variant is on chromosome {gene.chromosome}, where gene {quoted(gene.Index)} is; the dosages have "
+            f"no variant is on chromosome {gene.chromosome}, where gene {quoted(gene.name)} is; the dosages have "
             f"{', '.join(panel.chromosomes[:30])}. Leave out genes of other chromosomes: "
             "genes[genes['chromosome'].isin(haplotypes.chromosomes)]"
         )

@@ -7,6 +7,8 @@ variants; an insertion has start = end and stands before the letter at this offs
 
 from typing import NamedTuple
 
+from scomics_lite.dna.letters import reverse_complement
+
 
 class Edit(NamedTuple):
     """One change of a text."""
@@ -19,6 +21,10 @@ class Edit(NamedTuple):
     def growth(self):
         """By how many letters the text gets longer."""
         return len(self.letters) - (self.end - self.start)
+
+    def turned(self, length):
+        """Give the same change of a text of so many letters, told on the other strand."""
+        return Edit(length - self.end, length - self.start, reverse_complement(self.letters))
 
 
 def edits_between(old, new, offset):
