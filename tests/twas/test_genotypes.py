@@ -303,10 +303,17 @@ def test_haplotypes_are_layers_where_all_are_phased(tmp_path, monkeypatch):
     assert adata.layers["haplotype1"].tolist() == [[0, 1], [1, 0], [0, 1]]
     assert adata.layers["haplotype2"].tolist() == [[1, 0], [1, 1], [0, 1]]
     np.testing.assert_array_equal(adata.layers["haplotype1"] + adata.layers["haplotype2"], adata.X)
-    for genotype in ("0/0", ".|."):
+    for genotype in ("0/1", ".|.", "./."):
         adata = read_vcf(vcf(tmp_path, *records, f"rs3 A G GT 0|1 1|1 {genotype}"))
         assert not adata.layers
         assert adata.shape == (3, 3)
+
+
+def test_homozygous_genotypes_need_no_phase(tmp_path, monkeypatch):
+    monkeypatch.setattr(vcf_files, "CHUNK", 1)
+    adata = read_vcf(vcf(tmp_path, "rs1 A G GT 0/0 1/1 0|1", "rs2 C T GT 1|0 0/0 1/1"))
+    assert adata.layers["haplotype1"].tolist() == [[0, 1], [1, 0], [0, 1]]
+    assert adata.layers["haplotype2"].tolist() == [[0, 0], [1, 0], [1, 1]]
 
 
 def test_dosages_are_read_where_they_are_and_genotypes_on_request(tmp_path):

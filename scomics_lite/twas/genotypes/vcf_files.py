@@ -42,9 +42,9 @@ def read_vcf(path, *, region=None, field=None):
     AnnData, people × SNPs
         ``X`` counts copies of the alternative allele, ``var["eff_allele"]``; float32, NaN where missing. ``var`` has
         ``chromosome`` (without "chr"), ``position``, ``ref_allele``; ``uns["field"]`` says what was read. Where every
-        genotype is phased and none is missing, ``layers["haplotype1"]`` and ``["haplotype2"]`` (int8) hold what stands
-        left and right of the bar. 4 bytes a genotype, 6 with haplotypes; while reading 1 more for GT, 2 for phased
-        genotypes, and twice as many for DS.
+        genotype is phased or homozygous (which needs no phase: ``0/0``) and none is missing, ``layers["haplotype1"]``
+        and ``["haplotype2"]`` (int8) hold what stands left and right of the bar. 4 bytes a genotype, 6 with haplotypes;
+        while reading 1 more for GT, 2 for phased genotypes, and twice as many for DS.
         A genotype with one allele missing (``0/.``) is missing. Records of several alternative alleles are left out,
         with a notice. FILTER is not looked at.
 
@@ -157,7 +157,7 @@ class _Genotypes:
         some = np.minimum(first, second) < 0
         halves = np.argwhere(some & (highest >= 0))
         self.half += [(self._name(start + row), self.people[person]) for row, person in halves]
-        self.is_phased &= bool(codes[:, :, 2].all() and not some.any())
+        self.is_phased &= bool(((codes[:, :, 2] != 0) | (first == second)).all() and not some.any())
         if self.is_phased:
             self.haplotypes.append(codes[:, :, :2].astype(np.int8))
         return np.where(some, -1, first + second).astype(np.int8)
