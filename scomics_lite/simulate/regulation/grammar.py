@@ -11,8 +11,7 @@ from scomics_lite.validation import InputError
 BIN = 128
 READ = REGION + 64  # sites at the edges of the region are read to their ends
 N_ACTIVE, N_PAIRS = 40, 8
-TRAVELLING, TRAVEL = 0.6, 0.8  # share of motifs whose numbers follow the genes' class, and how: exp(±0.8 u)
-SHARED = 0.7  # of the variance of a motif's effects over cell types, what is the same in all of them
+PRESENT = 0.7  # probability that a factor is there in a cell type
 SYNERGY = 0.15  # of the variance that the sequence explains, what pairs do together
 
 
@@ -34,8 +33,6 @@ class Grammar:
         a: activators have positive ones, repressors negative ones, idle motifs 0.
     pairs : DataFrame
         ``motif``, ``partner`` and one column of b for each cell type.
-    travel : Series, shape (motifs,)
-        How the number of planted sites follows the class level of a gene: in proportion to exp(travel u).
     mean, scale : Series, shape (cell types,)
         They make levels of the reference genome's genes centred, and give them the variance asked for.
     """
@@ -43,7 +40,6 @@ class Grammar:
     scanner: object
     effects: pd.DataFrame
     pairs: pd.DataFrame
-    travel: pd.Series
     mean: pd.Series
     scale: pd.Series
 
@@ -90,13 +86,7 @@ def bound(scanner, sequences):
     return 1 - np.exp(-scanner.features(list(sequences)).astype(float) * (REGION // BIN))
 
 
-def draw_travel(n_motifs, generator):
-    """How each motif's number follows the genes' class, (motifs,): not at all, or up or down."""
-    travels = generator.permutation(n_motifs) < round(TRAVELLING * n_motifs)
-    return np.where(travels, TRAVEL * generator.choice([-1, 1], n_motifs), 0.0)
-
-
-def draw_grammar(scanner, motifs, travel, sequences, cell_types, sd, generator):
+def draw_grammar(scanner, motifs, sequences, cell_types, sd, generator):
     """Draw effects that explain a variance of sd² among the genes whose `sequences` are given.
 
     Effects are drawn for one standard deviation of φ in these genes: no motif matters more for being frequent.
@@ -118,16 +108,16 @@ def draw_grammar(scanner, motifs, travel, sequences, cell_types, sd, generator):
         scanner,
         pd.DataFrame(effects, names, cell_types),
         pairs,
-        pd.Series(travel, names, name="travel"),
         nothing,
         nothing + 1,
     )
     raw = drawn.raw(phi)
     mean, scale = pd.Series(raw.mean(axis=0), cell_types), pd.Series(sd / raw.std(axis=0), cell_types)
-    return Grammar(drawn.scanner, drawn.effects, drawn.pairs, drawn.travel, mean, scale)
+    return Grammar(drawn.scanner, drawn.effects, drawn.pairs, mean, scale)
 
 
 def _draw_effects(n, n_cell_types, generator):
-    """Effects (n, cell types) of variance 1, in part the same in all cell types."""
-    shared, own = generator.normal(size=(n, 1)), generator.normal(size=(n, n_cell_types))
-    return np.sqrt(SHARED) * shared + np.sqrt(1 - SHARED) * own
+    """Draw effects (n, cell types): up or down, and nothing in cell types that lack the factor; one has it at least."""
+    present = generator.random((n, n_cell_types)) < PRESENT
+    present[np.arange(n), generator.integers(n_cell_types, size=n)] = True
+    return generator.choice([-1.0, 1.0], (n, 1)) * present

@@ -67,7 +67,7 @@ def reference_codes(genome):
 
 
 def near_parts(genome, grammar, dosages):
-    """Tell what DNA near the starts does to people's levels, (n, g, cell types): the mean of two haplotypes, less the reference."""
+    """Tell what DNA near the starts does to people, (n, g, cell types): two haplotypes' mean, less the reference."""
     haplotypes = _all_haplotypes(genome, dosages)
     sequences = as_text(np.concatenate([own.codes for own in haplotypes]))
     ends = np.cumsum([len(own.codes) for own in haplotypes])

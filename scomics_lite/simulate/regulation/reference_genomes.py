@@ -9,9 +9,11 @@ from scomics_lite.simulate.genomes import AUTOSOMES
 
 REGION = 1_024  # base pairs around a start of transcription that say something: 8 bins of 128, as models read them
 GC = 0.42  # of human DNA
-GC_BY_CLASS = 0.25  # promoters of genes that every cell needs are rich in G and C: logit(GC) by class level
+N_PROGRAMS = 8  # of genes: what all cells need, cell division, defence, and so on
+TRAVELLING, TRAVEL = 0.8, 1.0  # share of motifs whose numbers follow a program, and how: as exp(±u)
 SITES = 0.5  # sites of a motif in a region, on average
 SHORTEST_BODY = 500  # base pairs
+PROGRAMS = [f"program{number}" for number in range(1, N_PROGRAMS + 1)]
 LETTERS = np.frombuffer(b"ACGT", dtype=np.uint8)
 
 
@@ -24,13 +26,16 @@ class ReferenceGenome:
     codes : dict of ndarray
         ``{chromosome: (length,)}``.
     genes : DataFrame, shape (g, …)
-        ``chromosome``, ``start``, ``end``, ``strand``, ``tss``, ``genename``, and ``class_level``, u.
+        ``chromosome``, ``start``, ``end``, ``strand``, ``tss``, ``genename``, and ``program1`` ….
+    travel : DataFrame, shape (motifs, programs)
+        How numbers of sites follow programs: 1, -1, or 0.
     sites : DataFrame
         Planted sites: ``gene``, ``motif``, ``chromosome``, ``start``, ``end`` (inclusive, from 1) and ``strand``.
     """
 
     codes: dict
     genes: pd.DataFrame
+    travel: pd.DataFrame
     sites: pd.DataFrame
 
     def text(self, chromosome):
@@ -38,22 +43,23 @@ class ReferenceGenome:
         return LETTERS[self.codes[chromosome]].tobytes().decode()
 
 
-def draw_genome(n_genes, spacing, motifs, travel, generator):
+def draw_genome(n_genes, spacing, motifs, generator):
     """Draw a reference genome.
 
-    Gene g has a class level u_g of mean 0 and variance 1, and around its start Poisson numbers of sites of motif k,
-    of mean SITES exp(travel_k u_g - travel_k² / 2). Sites are drawn from the motif's matrix, lie on either strand
-    and never overlap; those that find no room are left out.
+    Gene g takes part in program j to a degree u_gj of mean 0 and variance 1, and has around its start Poisson numbers
+    of sites of motif k, of mean SITES exp(t_kj u_gj - t_kj² / 2), j the motif's program, if it has one. Sites are drawn
+    from the motif's matrix, lie on either strand and never overlap; those that find no room are left out.
     """
     genes = _draw_genes(n_genes, spacing, generator)
     codes = _draw_background(genes, spacing, generator)
+    travel = _draw_travel(motifs, generator)
     sites = _place_sites(genes, motifs, travel, generator)
     for kind, own in sites.groupby("kind"):
         letters = _draw_letters(motifs.matrices[kind], len(own), generator)
         letters = np.where((own["strand"] == "-").to_numpy()[:, None], 3 - letters[:, ::-1], letters)
         for chromosome, start, site in zip(own["chromosome"], own["start"], letters, strict=True):
             codes[chromosome][start - 1 : start - 1 + len(site)] = site
-    return ReferenceGenome(codes, genes, sites.drop(columns="kind"))
+    return ReferenceGenome(codes, genes, travel, sites.drop(columns="kind"))
 
 
 def read_window(tss, strand, length):
@@ -78,21 +84,17 @@ def _draw_genes(n_genes, spacing, generator):
     table["start"] = table["tss"].where(forward, table["tss"] - body)
     table["end"] = (table["tss"] + body).where(forward, table["tss"])
     table["genename"] = [f"GENE{number}" for number in range(1, n_genes + 1)]
-    table["class_level"] = standardised(generator.normal(size=n_genes))
     ids = [f"ENSG{int(own):02d}{number:09d}" for number, own in enumerate(chromosome, start=1)]
-    columns = ["chromosome", "start", "end", "strand", "tss", "genename", "class_level"]
-    return table[columns].set_axis(pd.Index(ids, name="gene"))
+    columns = ["chromosome", "start", "end", "strand", "tss", "genename"]
+    programs = pd.DataFrame(standardised(generator.normal(size=(n_genes, N_PROGRAMS))), columns=PROGRAMS)
+    return table[columns].join(programs).set_axis(pd.Index(ids, name="gene"))
 
 
 def _draw_background(genes, spacing, generator):
     codes = {}
     for chromosome, own in genes.groupby("chromosome", sort=False):
-        gc = np.full(len(own) * spacing, GC)
-        for tss, level in zip(own["tss"], own["class_level"], strict=True):
-            odds = GC / (1 - GC) * np.exp(GC_BY_CLASS * level)
-            gc[tss - 1 - REGION // 2 : tss - 1 + REGION // 2] = odds / (1 + odds)
-        strong = generator.random(len(gc)) < gc
-        second = generator.integers(2, size=len(gc), dtype=np.uint8)
+        strong = generator.random(len(own) * spacing) < GC
+        second = generator.integers(2, size=len(strong), dtype=np.uint8)
         codes[chromosome] = np.where(strong, 1 + second, 3 * second).astype(np.uint8)
     return codes
 
@@ -103,7 +105,8 @@ def _place_sites(genes, motifs, travel, generator):
     With the room that they leave, F, their starts less what stands before are sorted uniform numbers 0 to F.
     """
     widths = np.array([len(matrix) for matrix in motifs.matrices])
-    rates = SITES * np.exp(np.outer(genes["class_level"], travel) - travel**2 / 2)
+    exponent = genes[PROGRAMS].to_numpy() @ travel.to_numpy().T - (travel**2).sum(axis=1).to_numpy() / 2
+    rates = SITES * np.exp(exponent)
     numbers = generator.poisson(rates)  # (g, motifs)
     first = read_window(genes["tss"].to_numpy(), genes["strand"].to_numpy(), REGION)[0]
     parts = []
@@ -119,6 +122,15 @@ def _place_sites(genes, motifs, travel, generator):
     sites.insert(1, "motif", np.array(motifs.names, dtype=object)[sites["kind"]])
     sites.insert(2, "chromosome", genes["chromosome"].reindex(sites["gene"]).to_numpy())
     return sites
+
+
+def _draw_travel(motifs, generator):
+    """Give motifs to programs in turn, and a direction; some belong to none."""
+    n_motifs = len(motifs)
+    table = np.zeros((n_motifs, N_PROGRAMS))
+    members = generator.permutation(n_motifs)[: round(TRAVELLING * n_motifs)]
+    table[members, np.arange(len(members)) % N_PROGRAMS] = TRAVEL * generator.choice([-1, 1], len(members))
+    return pd.DataFrame(table, pd.Index(motifs.names, name="motif"), PROGRAMS)
 
 
 def _draw_letters(matrix, n, generator):

@@ -72,7 +72,7 @@ def _truth(world, gwas):
         "genes": genes,
         "snps": snps,
         "sites": world.sites.set_index("gene"),
-        "motifs": grammar.effects.assign(travel=grammar.travel),
+        "motifs": grammar.effects.join(world.travel),
         "pairs": grammar.pairs.set_index("motif"),
         "distal": world.distal_weights.set_index("gene"),
         "expression": expression,

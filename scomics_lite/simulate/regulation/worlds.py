@@ -9,7 +9,7 @@ import pandas as pd
 from scomics_lite.simulate import drawing
 from scomics_lite.simulate.regulation import measurements, mediated_gwas, world_files
 from scomics_lite.simulate.regulation.gene_levels import draw_gene_levels
-from scomics_lite.simulate.regulation.grammar import BIN, READ, REGION, Grammar, draw_grammar, draw_travel
+from scomics_lite.simulate.regulation.grammar import BIN, READ, REGION, Grammar, draw_grammar
 from scomics_lite.simulate.regulation.motif_choice import PLANTED, motif_bank
 from scomics_lite.simulate.regulation.people import draw_people
 from scomics_lite.simulate.regulation.personal_levels import (
@@ -19,9 +19,10 @@ from scomics_lite.simulate.regulation.personal_levels import (
     personal_expression,
     reference_codes,
 )
-from scomics_lite.simulate.regulation.reference_genomes import draw_genome
+from scomics_lite.simulate.regulation.reference_genomes import PROGRAMS, draw_genome
 from scomics_lite.validation import InputError, is_number
 
+LARGEST_SD = 3  # natural logarithms: of two genes, one has 20 times the expression of the other
 SHORTEST_SPACING = 3_000  # base pairs: a region, and room for a gene's body and for distal SNPs
 
 
@@ -34,8 +35,10 @@ class RegulatoryWorld:
     sequences : dict of str
         ``{chromosome: its letters}``, the reference genome.
     genes : DataFrame, shape (g, …)
-        Indexed by gene: ``chromosome``, ``start``, ``end``, ``strand``, ``tss``, ``genename``; and the truth
-        ``class_level``, u.
+        Indexed by gene: ``chromosome``, ``start``, ``end``, ``strand``, ``tss``, ``genename``; and, not
+        known in a study, ``program1`` …, how far the gene takes part in each.
+    travel : DataFrame, shape (motifs, programs)
+        How the number of a motif's sites follows a program: 1 is up, -1 down.
     sites : DataFrame
         Planted binding sites: ``gene``, ``motif``, ``chromosome``, ``start``, ``end``, ``strand``.
     dosages : AnnData, shape (n, m)
@@ -56,6 +59,7 @@ class RegulatoryWorld:
 
     sequences: dict
     genes: pd.DataFrame
+    travel: pd.DataFrame
     sites: pd.DataFrame
     dosages: anndata.AnnData
     grammar: Grammar
@@ -165,9 +169,9 @@ def regulatory_world(
     *,
     cell_types=("B", "T", "Mono"),
     sequence_share=0.5,
-    confounding=0.5,
-    expression_sd=1.5,
-    environment_sd=0.25,
+    confounding=0.7,
+    sequence_sd=1.0,
+    environment_sd=0.2,
     distal_heritability=0.1,
     spacing=10_000,
     snp_spacing=175,
@@ -183,14 +187,14 @@ def regulatory_world(
         ln y_igc = sequence_gc + gene_level_gc + near_igc + distal_igc + environment_igc
 
     where ``sequence`` is what the grammar makes of the reference genome, and ``near`` the mean of what it makes of the
-    person's two haplotypes, less ``sequence``. Across genes, the variances of ``sequence`` and ``gene_level`` are
-    sequence_share and 1 - sequence_share of expression_sd², exactly.
+    person's two haplotypes, less ``sequence``.
 
-    ``gene_level`` is what the sequence near the start does not act through. A share `confounding` of it follows a
-    class u of the gene (think of genes that every cell needs): genes with larger u have more sites of some motifs and
-    fewer of others, and more G and C in their region, whatever these motifs do. So the sequence tells u, and with it
-    part of the expression, for a reason that no SNP changes. People's parts do not depend on `confounding`, and are
-    the larger the larger `sequence_share` is; genome and genotypes depend on neither.
+    ``gene_level`` is what the sequence near the start does not act through: how stable the messenger is, enhancers far
+    away, what the gene is for. A share `confounding` of its variance follows the gene's programs (what all cells need,
+    cell division, defence, and so on), and genes of a program have more sites of some motifs and fewer of others,
+    whatever these motifs do. So the sequence tells the programs, and with them part of the expression, for a reason
+    that no SNP changes. The dial is `sequence_share`: turned down, genes differ more by ``gene_level``, while
+    ``sequence`` and people stay what they were, to the last digit.
 
     The names of cell types and motifs are real, what they do is drawn, and teaches no biology.
 
@@ -201,12 +205,13 @@ def regulatory_world(
     cell_types : sequence of str
         Their names.
     sequence_share : float
-        Share of the variance across genes that the region's sequence causes: the dial.
+        Share of the variance across genes that the region's sequence causes, above 0 and at most 1: that of
+        ``sequence`` divided by that of ``sequence`` and ``gene_level`` together, each on its own.
     confounding : float
-        Share of the rest that follows the class of the gene.
-    expression_sd : float
-        Standard deviation across genes of both parts together, natural logarithms (if they were independent: by way
-        of motifs that follow the class, they can go together a little or against each other).
+        Share of the variance of ``gene_level`` that follows the programs.
+    sequence_sd : float
+        Standard deviation across genes of ``sequence``, natural logarithms, in every cell type. With the defaults
+        expression has one of about 1.4, and with a `sequence_share` of 0.1 one of 3.2.
     environment_sd : float
         Standard deviation between people, for a gene and cell type, that has nothing to do with DNA.
     distal_heritability : float
@@ -237,26 +242,25 @@ def regulatory_world(
     >>> world = regulatory_world(22, 20, rng=1)
     >>> world.genes["chromosome"].nunique(), world.cell_types, len(world.sequences["1"])
     (22, ['B', 'T', 'Mono'], 10000)
-    >>> float(world.expression.var["sequence[B]"].var(ddof=0).round(3))  # half of 1.5²
-    1.125
+    >>> world.expression.var[["sequence[B]", "gene_level[B]"]].std(ddof=0).round(2).to_list()
+    [1.0, 1.0]
     """
     from scomics_lite import dna  # here, not above: torch takes two seconds to import
 
     cell_types = _check(n_genes, n_people, cell_types, spacing, rng)
-    drawing.check_fractions(sequence_share=sequence_share, confounding=confounding)
-    drawing.check_spreads(expression_sd=expression_sd)
-    _check_people(environment_sd, distal_heritability, snp_spacing, window)
+    drawing.check_fractions(confounding=confounding)
+    _check_sizes(sequence_share, sequence_sd, environment_sd)
+    _check_people(distal_heritability, snp_spacing, window)
     source = np.random.default_rng(rng)
     genomic, grammatic, other, personal, distal, environment = source.spawn(6)
     motifs = motif_bank().select(PLANTED)
-    travel = draw_travel(len(motifs), genomic)
-    genome = draw_genome(n_genes, spacing, motifs, travel, genomic)
+    genome = draw_genome(n_genes, spacing, motifs, genomic)
     scanner = dna.MotifFeatures(motifs, length=READ, bin_width=BIN, bins=REGION // BIN)
     reference = as_text(reference_codes(genome))
-    sd = expression_sd * np.sqrt([sequence_share, 1 - sequence_share])
-    grammar = draw_grammar(scanner, motifs, travel, reference, cell_types, sd[0], grammatic)
-    class_level, shape = genome.genes["class_level"].to_numpy(), (n_genes, len(cell_types))
-    gene_level = draw_gene_levels(shape, class_level, sd[1], confounding, other)
+    gene_level_sd = sequence_sd * np.sqrt(1 / sequence_share - 1)
+    grammar = draw_grammar(scanner, motifs, reference, cell_types, sequence_sd, grammatic)
+    programs, shape = genome.genes[PROGRAMS].to_numpy(), (n_genes, len(cell_types))
+    gene_level = draw_gene_levels(shape, programs, gene_level_sd, confounding, other)
     means = {"sequence": grammar.levels(reference), "gene_level": gene_level}
     dosages = draw_people(genome, n_people, snp_spacing, personal)
     farther, weights = distal_parts(genome, dosages, distal_heritability, environment_sd, window, cell_types, distal)
@@ -265,7 +269,7 @@ def regulatory_world(
     settings = {
         "sequence_share": sequence_share,
         "confounding": confounding,
-        "expression_sd": expression_sd,
+        "sequence_sd": sequence_sd,
         "environment_sd": environment_sd,
         "distal_heritability": distal_heritability,
         "spacing": spacing,
@@ -274,7 +278,9 @@ def regulatory_world(
     }
     sequences = {chromosome: genome.text(chromosome) for chromosome in genome.codes}
     settings |= drawing.seed_of(rng)
-    return RegulatoryWorld(sequences, genome.genes, genome.sites, dosages, grammar, expression, weights, settings)
+    return RegulatoryWorld(
+        sequences, genome.genes, genome.travel, genome.sites, dosages, grammar, expression, weights, settings
+    )
 
 
 # --- checks -----------------------------------------------------------------------------------------------------------
@@ -292,9 +298,15 @@ def _check(n_genes, n_people, cell_types, spacing, rng):
     return names
 
 
-def _check_people(environment_sd, distal_heritability, snp_spacing, window):
-    if not is_number(environment_sd) or not 0 < environment_sd < np.inf:
-        raise InputError(f"environment_sd must be a number above 0; got {environment_sd!r}")
+def _check_sizes(sequence_share, sequence_sd, environment_sd):
+    if not is_number(sequence_share) or not 0 < sequence_share <= 1:
+        raise InputError(f"sequence_share must be above 0 and at most 1; got {sequence_share!r}")
+    for name, sd in {"sequence_sd": sequence_sd, "environment_sd": environment_sd}.items():
+        if not is_number(sd) or not 0 < sd <= LARGEST_SD:
+            raise InputError(f"{name} is a standard deviation of natural logarithms, above 0 and at most 3; got {sd!r}")
+
+
+def _check_people(distal_heritability, snp_spacing, window):
     if not is_number(distal_heritability) or not 0 <= distal_heritability < 1:
         raise InputError(f"distal_heritability must be at least 0 and below 1; got {distal_heritability!r}")
     if not is_number(snp_spacing) or not 20 <= snp_spacing <= 2_000:
