@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from scomics_lite.twas.genotypes.people import check_once
 from scomics_lite.validation import InputError, check_counts, did_you_mean, is_anndata, quoted
@@ -78,12 +79,9 @@ def _pseudobulk_means(adata, column):
     if column not in adata.obs:
         raise InputError(f"cell_type={column!r} is no column of obs: {did_you_mean(column, adata.obs.columns)}")
     counts = check_counts(adata, min_samples=1)
-    matrix = np.asarray(counts.matrix, dtype=float)
-    totals = matrix.sum(axis=1, keepdims=True)
-    empty = np.flatnonzero(totals[:, 0] == 0)
-    if empty.size:
-        raise InputError(f"sample {quoted(adata.obs_names[empty[0]])} has no counts at all; leave it out")
-    per_million = pd.DataFrame(matrix / totals * PER_MILLION, columns=adata.var_names)
+    matrix = counts.matrix.toarray() if sparse.issparse(counts.matrix) else np.asarray(counts.matrix)
+    shares = matrix / matrix.sum(axis=1, keepdims=True, dtype=float)
+    per_million = pd.DataFrame(shares * PER_MILLION, columns=adata.var_names)
     labels = adata.obs[column].astype(str).to_numpy()
     return per_million.groupby(labels, sort=True).mean().T
 

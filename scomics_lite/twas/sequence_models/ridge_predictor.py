@@ -73,6 +73,7 @@ class RidgePredictor:
                 centres[:, cell_type] = path.centre
         means = np.nanmean(data.targets[data.train], axis=0)
         self._intercepts = means - np.einsum("tc,tc->c", centres, weights)
+        weights[self._inverse_sd == 0] = 0  # where rounding left 1e-16 on features that are 0
         self.weights = pd.DataFrame(weights, self.tracks, self.cell_types)
         self.penalty = pd.Series(penalties, self.cell_types, name="penalty")
         self.validation_losses = pd.DataFrame(losses, pd.Index(PENALTIES, name="penalty / n"), self.cell_types)
