@@ -323,7 +323,7 @@ def _positions(values, place, least=1):
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(float)
     bad = np.flatnonzero(~((numbers >= least) & (numbers == np.floor(numbers)) & np.isfinite(numbers)))
     if len(bad):
-        raise InputError(f"{place(bad[0])} is a position, a whole number from {least}; got {values.iloc[bad[0]]!r}")
+        raise InputError(f"{place(bad[0])} is a position, a whole number from {least}; got {quoted(values.iloc[bad[0]])}")
     return numbers.astype(np.int64)
 
 
@@ -332,7 +332,7 @@ def _strands(values, place):
     bad = np.flatnonzero(strands.isna())
     if len(bad):
         raise InputError(
-            f"{place(bad[0])} has strand {values.iloc[bad[0]]!r}, where '+' or '-' is needed to know on which side a "
+            f"{place(bad[0])} has strand {quoted(values.iloc[bad[0]])}, where '+' or '-' is needed to know on which side a "
             f"gene begins ({len(bad):,} such genes). Leave out those without a strand"
         )
     return strands.to_numpy(object)

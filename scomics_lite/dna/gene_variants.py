@@ -115,7 +115,8 @@ class GeneVariants:
         -------
         str
         """
-        edits = sorted((edit, place) for place in carried for edit in self._letters_of(place, whose))
+        pairs = ((edit, place) for place in carried for edit in self._letters_of(place, whose))
+        edits = sorted(pairs, key=lambda pair: pair[0][:2])
         self._check(edits, whose)
         text = written(self.letters, [edit for edit, _ in edits], self.anchor, self.before, self.after)
         if text is None:

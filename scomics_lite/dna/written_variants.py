@@ -53,7 +53,8 @@ def edits_between(old, new, offset):
     if len(old) == len(new):
         pairs = enumerate(zip(old, new, strict=True), start=offset)
         return [Edit(place, place + 1, after) for place, (before, after) in pairs if before != after]
-    tail = _shared(old[::-1], new[::-1])
+    first = int(old[:1] == new[:1])  # the base that VCF puts before an indel is no part of it, whatever follows
+    tail = _shared(old[first:][::-1], new[first:][::-1])
     old, new = old[: len(old) - tail], new[: len(new) - tail]
     head = _shared(old, new)
     return [Edit(offset + head, offset + len(old), new[head:])]
