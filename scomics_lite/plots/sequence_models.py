@@ -11,7 +11,7 @@ from scomics_lite.plots.association import pair_by_gene
 from scomics_lite.plots.genomes import counted
 from scomics_lite.plots.results import check_column, read_columns
 from scomics_lite.plots.style import MARKERS, OKABE_ITO
-from scomics_lite.validation import InputError, is_number, quoted
+from scomics_lite.validation import InputError, quoted
 
 COLORS = [OKABE_ITO[name] for name in ("blue", "vermillion", "green", "purple", "orange", "sky")]
 FEW_POINTS = 300  # of one group: more are small
@@ -133,16 +133,17 @@ def dial(table, *, ax=None):
 
 
 def fidelity(table, *, ax=None):
-    """Plot how much of a sequence model's predictions SNPs with weights keep: R² of each gene, by cell type.
+    """Plot how much of a sequence model's predictions SNPs with weights keep: the fidelity of each gene, by cell type.
 
-    With heritabilities it is R² against heritability, a point for each gene, and the diagonal; without them the share
-    of genes below each R², a line for each cell type.
+    With heritabilities it is fidelity against heritability, a point for each gene, and the diagonal; without them the
+    share of genes below each fidelity, a line for each cell type. Fidelity is R² in people left out: 1 where weights
+    say what the model says, 0 or less where they say nothing of it.
 
     Parameters
     ----------
     table : DataFrame
-        Columns ``cell_type`` and ``r2`` and, perhaps, ``heritability``; a row for each gene and cell type. Of
-        `scomics_lite.twas.linearise`, its ``fidelity``. Rows without R² are left out, and counted in the legend.
+        The ``fidelity`` of `scomics_lite.twas.linearise`: columns ``cell_type`` and ``fidelity``, a row for each gene
+        and cell type; and perhaps ``heritability``. Rows without a number are left out, and counted in the legend.
     ax : matplotlib.axes.Axes, optional
         Drawn on; the current axes when not given.
 
@@ -153,14 +154,14 @@ def fidelity(table, *, ax=None):
     Raises
     ------
     InputError
-        Where a column is missing, or no gene has an R².
+        Where a column is missing, or no gene has a fidelity.
 
     Examples
     --------
-    >>> table = pd.DataFrame({"cell_type": ["B", "B", "T"], "r2": [0.9, 0.7, np.nan]})
+    >>> table = pd.DataFrame({"cell_type": ["B", "B", "T"], "fidelity": [0.9, 0.7, np.nan]})
     >>> ax = fidelity(table, ax=plt.figure().add_subplot())
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
-    ['B: median R² 0.80 of 2 genes', 'T: no gene (1 without R²)']
+    ['B: median 0.80 of 2 genes', 'T: no gene (1 without a number)']
     >>> plt.close("all")
     """
     table = _read_fidelity(table)
@@ -170,31 +171,36 @@ def fidelity(table, *, ax=None):
     for (name, part), (color, marker, style) in zip(table.groupby("cell_type", sort=False), looks, strict=False):
         there, label = part.dropna(), _fidelity_label(name, part)
         if has_heritability:
-            ax.scatter(there["heritability"], there["r2"], s=14, color=color, marker=marker, alpha=0.6, label=label)
+            ax.scatter(
+                there["heritability"], there["fidelity"], s=14, color=color, marker=marker, alpha=0.6, label=label
+            )
         else:
-            ax.ecdf(there["r2"], color=color, linestyle=style, label=label) if len(there) else ax.plot([], label=label)
+            ax.ecdf(there["fidelity"], color=color, linestyle=style, label=label) if len(there) else ax.plot(
+                [], label=label
+            )
     if has_heritability:
         ax.plot([0, 1], [0, 1], color=OKABE_ITO["black"], linewidth=0.8, label="equal")
-        ax.set(xlabel="heritability in the window", ylabel="R² of the linear model", xlim=(-0.02, 1.02))
+        ax.set(xlabel="heritability in the window", ylabel="fidelity of the weights (R²)", xlim=(-0.02, 1.02))
         ax.set_ylim(top=1.02)
     else:
-        ax.set(xlabel="R² of the linear model", ylabel="share of genes at most there", ylim=(0, 1.02))
+        ax.set(xlabel="fidelity of the weights (R²)", ylabel="share of genes at most there", ylim=(0, 1.02))
         ax.set_xlim(right=1.02)
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
     return ax
 
 
-def sign_across_people(table, *, people=None, ax=None):
+def sign_across_people(table, *, ax=None):
     """Plot the correlation across people of every gene, sorted: how many genes get the sign of differences wrong.
+
+    Dotted lines, where the table tells of how many people it is, are those between which 95 % of genes lie whose
+    prediction is noise: 1.96 / sqrt(n - 1) from 0, for the median n of the genes.
 
     Parameters
     ----------
     table : DataFrame
-        Column ``correlation``, a row for each gene, of `scomics_lite.twas.across_people`. Genes without a correlation,
-        of which everybody is predicted alike, are left out, and counted below the axis.
-    people : int, optional
-        How many there are. Dotted lines are then drawn between which 95 % of genes lie whose prediction is noise,
-        1.96 / sqrt(people - 1) from 0.
+        Of `scomics_lite.twas.across_people`, for one cell type: a row for each gene, column ``correlation`` and perhaps
+        ``n``, how many people. Genes without a correlation, of which everybody is predicted alike, are left out, and
+        counted below the axis.
     ax : matplotlib.axes.Axes, optional
         Drawn on; the current axes when not given.
 
@@ -205,23 +211,18 @@ def sign_across_people(table, *, people=None, ax=None):
     Raises
     ------
     InputError
-        Where no gene has a correlation, one lies outside -1 to 1, or people are fewer than 3.
+        Where no gene has a correlation, one lies outside -1 to 1, or the table is of several cell types.
 
     Examples
     --------
-    >>> table = pd.DataFrame({"correlation": [0.5, -0.2, 0.1, np.nan]})
-    >>> ax = sign_across_people(table, people=101, ax=plt.figure().add_subplot())
+    >>> table = pd.DataFrame({"correlation": [0.5, -0.2, 0.1, np.nan], "n": 101})
+    >>> ax = sign_across_people(table, ax=plt.figure().add_subplot())
     >>> [text.get_text() for text in ax.get_legend().get_texts()]
     ['right sign: 2 of 3 genes (67%)', 'wrong sign: 1 of 3 genes (33%)', '95% of what noise gives']
     >>> plt.close("all")
     """
-    r = read_columns(table, ["correlation"], "scomics_lite.twas.across_people")["correlation"]
-    left_out = int(r.isna().sum())
-    r = np.sort(r.dropna().to_numpy())[::-1]
-    if not r.size:
-        raise InputError("no gene has a correlation across people: is everybody predicted alike?")
-    if np.abs(r).max() > 1:
-        raise InputError(f"correlations lie between −1 and 1; these reach from {r.min():.3g} to {r.max():.3g}")
+    r = _read_correlations(table)
+    left_out = len(table) - len(r)
     ax = plt.gca() if ax is None else ax
     edges = np.arange(len(r) + 1)
     for values, here, color, hatch, what in (
@@ -231,8 +232,8 @@ def sign_across_people(table, *, people=None, ax=None):
         label = f"{what}: {here.sum():,} of {counted(len(r), 'gene')} ({here.mean():.0%})"
         ax.stairs(values, edges, fill=True, facecolor=OKABE_ITO[color], edgecolor="white", hatch=hatch, label=label)
     ax.axhline(0, color=OKABE_ITO["black"], linewidth=0.8)
-    if people is not None:
-        limit = 1.96 / np.sqrt(_check_people(people) - 1)
+    if "n" in table:
+        limit = 1.96 / np.sqrt(table["n"].median() - 1)
         for height, label in ((limit, "95% of what noise gives"), (-limit, None)):
             ax.axhline(height, color=OKABE_ITO["black"], linestyle=":", linewidth=1, label=label)
     dropped = f" ({left_out:,} without a correlation)" if left_out else ""
@@ -366,26 +367,37 @@ def _in_order(ax, lines):
 
 def _read_fidelity(table):
     source = "scomics_lite.twas.linearise"
-    columns = ["r2", "heritability"] if "heritability" in table else ["r2"]
+    columns = ["fidelity", "heritability"] if "heritability" in table else ["fidelity"]
     numbers = read_columns(table, columns, source)
     check_column(table, "cell_type", source)
     if numbers.dropna().empty:
-        raise InputError("no gene has the numbers to be plotted: R², and a heritability where there is the column")
+        raise InputError(
+            "no gene has the numbers to be plotted: a fidelity, and a heritability where there is the column"
+        )
     return numbers.assign(cell_type=table["cell_type"].to_numpy())
 
 
 def _fidelity_label(name, part):
-    r2 = part.dropna()["r2"]
-    dropped = f" ({len(part) - len(r2):,} without R²)" if len(r2) < len(part) else ""
-    return (
-        f"{name}: " + (f"median R² {r2.median():.2f} of {counted(len(r2), 'gene')}" if len(r2) else "no gene") + dropped
-    )
+    known = part.dropna()["fidelity"]
+    dropped = f" ({len(part) - len(known):,} without a number)" if len(known) < len(part) else ""
+    some = f"median {known.median():.2f} of {counted(len(known), 'gene')}" if len(known) else "no gene"
+    return f"{name}: {some}{dropped}"
 
 
-def _check_people(people):
-    if not (is_number(people) and people >= 3):
-        raise InputError(f"people is how many there are, at least 3; got {people!r}")
-    return people
+def _read_correlations(table):
+    """Give the correlations of one cell type, the largest first."""
+    r = read_columns(table, ["correlation"], "scomics_lite.twas.across_people")["correlation"]
+    names = table["cell_type"].dropna().unique() if "cell_type" in table else []
+    if len(names) > 1:
+        raise InputError(
+            f"the table is of {len(names)} cell types, and a curve is of one: table[table['cell_type'] == {names[0]!r}]"
+        )
+    r = np.sort(r.dropna().to_numpy())[::-1]
+    if not r.size:
+        raise InputError("no gene has a correlation across people: is everybody predicted alike?")
+    if np.abs(r).max() > 1:
+        raise InputError(f"correlations lie between −1 and 1; these reach from {r.min():.3g} to {r.max():.3g}")
+    return r
 
 
 def _read_rates(table, value, by):

@@ -212,12 +212,12 @@ def test_tables_that_are_no_dial_are_refused(turned, ax):
 
 @pytest.fixture
 def kept():
-    return pd.DataFrame({"cell_type": ["B", "B", "B", "T"], "r2": [0.9, 0.5, np.nan, 0.3]})
+    return pd.DataFrame({"cell_type": ["B", "B", "B", "T"], "fidelity": [0.9, 0.5, np.nan, 0.3]})
 
 
 def test_fidelity_is_a_line_of_shares_for_each_cell_type(kept, ax):
     assert plots.fidelity(kept, ax=ax) is ax
-    assert legend(ax) == ["B: median R² 0.70 of 2 genes (1 without R²)", "T: median R² 0.30 of 1 gene"]
+    assert legend(ax) == ["B: median 0.70 of 2 genes (1 without a number)", "T: median 0.30 of 1 gene"]
     np.testing.assert_allclose(ax.lines[0].get_xydata(), [[0.5, 0], [0.5, 0.5], [0.9, 1]])
 
 
@@ -227,21 +227,21 @@ def test_fidelity_with_heritability_is_points(kept, ax):
     assert legend(ax)[-1] == "equal"
 
 
-def test_cell_types_without_any_r2_are_in_the_legend(kept, ax):
-    plots.fidelity(kept.assign(r2=[0.9, 0.5, 0.4, np.nan]), ax=ax)
-    assert legend(ax)[1] == "T: no gene (1 without R²)"
+def test_cell_types_without_any_fidelity_are_in_the_legend(kept, ax):
+    plots.fidelity(kept.assign(fidelity=[0.9, 0.5, 0.4, np.nan]), ax=ax)
+    assert legend(ax)[1] == "T: no gene (1 without a number)"
     with pytest.raises(InputError, match="no gene has the numbers to be plotted"):
-        plots.fidelity(kept.assign(r2=np.nan), ax=ax)
+        plots.fidelity(kept.assign(fidelity=np.nan), ax=ax)
     with pytest.raises(InputError, match=r"no column 'cell_type'; scomics_lite.twas.linearise gives one"):
-        plots.fidelity(kept[["r2"]], ax=ax)
+        plots.fidelity(kept[["fidelity"]], ax=ax)
 
 
 # --- signs ------------------------------------------------------------------------------------------------------------
 
 
 def test_signs_are_sorted_and_counted(ax):
-    table = pd.DataFrame({"correlation": [-0.3, 0.6, np.nan, 0.2, 0.0]})
-    assert plots.sign_across_people(table, people=101, ax=ax) is ax
+    table = pd.DataFrame({"correlation": [-0.3, 0.6, np.nan, 0.2, 0.0], "n": 101, "cell_type": "B"})
+    assert plots.sign_across_people(table, ax=ax) is ax
     assert legend(ax) == [
         "right sign: 2 of 4 genes (50%)",
         "wrong sign: 1 of 4 genes (25%)",
@@ -258,7 +258,7 @@ def test_the_band_of_noise_holds_what_it_says(ax):
     rng = np.random.default_rng(1)
     one, other = rng.normal(size=(2, 4_000, 100))
     r = [np.corrcoef(a, b)[0, 1] for a, b in zip(one, other, strict=True)]
-    plots.sign_across_people(pd.DataFrame({"correlation": r}), people=100, ax=ax)
+    plots.sign_across_people(pd.DataFrame({"correlation": r, "n": 100}), ax=ax)
     assert np.mean(np.abs(r) < ax.lines[1].get_ydata()[0]) == pytest.approx(0.95, abs=0.015)
 
 
@@ -267,8 +267,12 @@ def test_signs_of_what_is_no_correlation_are_refused(ax):
         plots.sign_across_people(pd.DataFrame({"correlation": [np.nan]}), ax=ax)
     with pytest.raises(InputError, match=r"these reach from 0.1 to 7"):
         plots.sign_across_people(pd.DataFrame({"correlation": [0.1, 7]}), ax=ax)
-    with pytest.raises(InputError, match="at least 3; got 2"):
-        plots.sign_across_people(pd.DataFrame({"correlation": [0.1]}), people=2, ax=ax)
+    two = pd.DataFrame({"correlation": [0.1, 0.2], "cell_type": ["B", "T"]})
+    with pytest.raises(
+        InputError, match=r"of 2 cell types, and a curve is of one: table\[table\['cell_type'\] == 'B'\]"
+    ):
+        plots.sign_across_people(two, ax=ax)
+    plots.sign_across_people(two[two["cell_type"] == "B"], ax=ax)
     with pytest.raises(InputError, match=r"scomics_lite.twas.across_people gives one that has"):
         plots.sign_across_people(pd.DataFrame({"r": [0.1]}), ax=ax)
 
