@@ -29,15 +29,20 @@ from scomics_lite.twas.genotypes.alleles import alignment, complement, is_palind
 from scomics_lite.twas.genotypes.plink_files import read_plink, write_plink
 from scomics_lite.twas.genotypes.snp_filters import filter_snps, genotype_counts, hardy_weinberg
 from scomics_lite.twas.genotypes.vcf_files import read_vcf
+from scomics_lite.twas.linearised.linear_models import linearise
+from scomics_lite.twas.linearised.model_folders import LinearModels
 from scomics_lite.twas.meaning.causal_genes import expression_correlation, locus_posterior
 from scomics_lite.twas.meaning.colocalisation_tests import colocalisation
 from scomics_lite.twas.meaning.weight_permutation import permute_weights
+from scomics_lite.twas.personal.personal_predictions import personal_expression
 from scomics_lite.twas.sequence_models.ctpred import CtPred
 from scomics_lite.twas.sequence_models.gene_correlations import across_genes
 from scomics_lite.twas.sequence_models.gene_splits import chromosome_split, random_split
 from scomics_lite.twas.sequence_models.people_correlations import across_people, sign_share
 from scomics_lite.twas.sequence_models.percentiles import expression_percentiles
 from scomics_lite.twas.sequence_models.ridge_predictor import RidgePredictor
+from scomics_lite.twas.steps.results import ScPrediXcanResult
+from scomics_lite.twas.steps.whole_path import scpredixcan
 from scomics_lite.twas.weights.cross_validation import NestedPerformance, nested_cross_validation
 from scomics_lite.twas.weights.elastic_net import ElasticNetPath, elastic_net_path, kkt_violation
 from scomics_lite.twas.weights.fitted_weights import ElasticNetFit, fit_elastic_net
@@ -48,9 +53,11 @@ __all__ = [
     "CtPred",
     "ElasticNetFit",
     "ElasticNetPath",
+    "LinearModels",
     "NestedPerformance",
     "PredictionModel",
     "RidgePredictor",
+    "ScPrediXcanResult",
     "across_genes",
     "across_people",
     "alignment",
@@ -69,11 +76,13 @@ __all__ = [
     "is_palindromic",
     "is_strand_flip",
     "kkt_violation",
+    "linearise",
     "locus_posterior",
     "marginal_eqtls",
     "multixcan",
     "nested_cross_validation",
     "permute_weights",
+    "personal_expression",
     "phi",
     "predict_expression",
     "predixcan",
@@ -85,6 +94,7 @@ __all__ = [
     "read_vcf",
     "s_multixcan",
     "s_predixcan",
+    "scpredixcan",
     "sign_share",
     "train_models",
     "write_plink",
