@@ -86,11 +86,14 @@ def bound(scanner, sequences):
     return 1 - np.exp(-scanner.features(list(sequences)).astype(float) * (REGION // BIN))
 
 
-def draw_grammar(scanner, motifs, sequences, cell_types, sd, generator):
+def draw_grammar(motifs, sequences, cell_types, sd, generator):
     """Draw effects that explain a variance of sd² among the genes whose `sequences` are given.
 
     Effects are drawn for one standard deviation of φ in these genes: no motif matters more for being frequent.
     """
+    from scomics_lite import dna  # here, not above: torch takes two seconds to import
+
+    scanner = dna.MotifFeatures(motifs, length=READ, bin_width=BIN, bins=REGION // BIN)
     phi = bound(scanner, sequences)
     names, cell_types = pd.Index(motifs.names, name="motif"), list(cell_types)
     active = np.sort(generator.choice(len(names), N_ACTIVE, replace=False))

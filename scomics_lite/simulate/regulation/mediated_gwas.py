@@ -8,7 +8,6 @@ import pandas as pd
 
 from scomics_lite.simulate.gwas_results import gwas_summary
 from scomics_lite.simulate.regulation.grammar import READ
-from scomics_lite.simulate.regulation.personal_levels import SnpPlaces
 from scomics_lite.simulate.regulation.reference_genomes import read_window
 from scomics_lite.simulate.traits import Trait, trait
 
@@ -48,11 +47,13 @@ def mediated_gwas(world, cell_type, causal_genes, n, mediated, polygenic, genera
 
 def linear_levels(world, cell_type):
     """Expression as weighted sums of dosages, in the form that `simulate.trait` takes, and what this keeps."""
+    from scomics_lite import dna  # here, not above: torch takes two seconds to import
+
     near = world.expression.layers[f"near[{cell_type}]"]
-    places, weights, kept = SnpPlaces(world.dosages.var), [], []
+    haplotypes, weights, kept = dna.Haplotypes(world.dosages), [], []
     total = world.expression.layers[f"distal[{cell_type}]"].copy()
     for number, gene in enumerate(world.genes.itertuples()):
-        snps = places.within(gene.chromosome, *read_window(gene.tss, gene.strand, READ))
+        snps = haplotypes.within(gene.chromosome, *read_window(gene.tss, gene.strand, READ))
         columns = np.asarray(world.dosages.X[:, snps], dtype=float)
         columns, own = columns - columns.mean(axis=0), near[:, number] - near[:, number].mean()
         weight = np.linalg.lstsq(columns, own)[0]

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
+import anndata
 import numpy as np
-import pandas as pd
 
 from scomics_lite.validation import InputError
 
 LINE = 60  # letters of a sequence in a line
 GZIP = {"method": "gzip", "mtime": 0}  # the same bytes whenever it is written
-GENOTYPES = np.array(["0|0", "0|1", "1|0", "1|1"])
+GENOTYPES = np.frombuffer(b"\t0|0\t0|1\t1|0\t1|1", dtype=np.uint8).reshape(4, 4)
 GENE_LINE = '{chromosome}\tsimulated\tgene\t{start}\t{end}\t.\t{strand}\t.\tgene_id "{gene}"; gene_name "{genename}";\n'
 
 
@@ -25,6 +25,7 @@ def write_world(world, folder, cells, gwas):
     gwas.table.to_csv(folder / "gwas.txt.gz", sep="\t", index=False, float_format="%.6g", compression=GZIP)
     for name, table in _truth(world, gwas).items():
         table.to_csv(folder / f"truth_{name}.csv.gz", float_format="%.6g", compression=GZIP)
+    _compact(world.expression).write_h5ad(folder / "truth_expression.h5ad", compression="gzip")
 
 
 def _write_genome(sequences, path):
@@ -50,9 +51,15 @@ def _write_people(dosages, sequences, path):
     writer = Writer.from_string(str(path), "\n".join(header) + "\n", mode="wz")
     codes = 2 * dosages.layers["haplotype1"] + dosages.layers["haplotype2"]
     for snp, own in zip(dosages.var.itertuples(), codes.T, strict=True):
-        start = f"{snp.chromosome}\t{snp.position}\t{snp.Index}\t{snp.ref_allele}\t{snp.eff_allele}\t.\tPASS\t.\tGT\t"
-        writer.write_record(writer.variant_from_string(start + "\t".join(GENOTYPES[own])))
+        start = f"{snp.chromosome}\t{snp.position}\t{snp.Index}\t{snp.ref_allele}\t{snp.eff_allele}\t.\tPASS\t.\tGT"
+        writer.write_record(writer.variant_from_string(start + GENOTYPES[own].tobytes().decode()))
     writer.close()
+
+
+def _compact(expression):
+    """Keep layers from which the others follow, with 7 digits."""
+    layers = {name: values.astype(np.float32) for name, values in expression.layers.items() if "genetic" not in name}
+    return anndata.AnnData(obs=expression.obs, var=expression.var, layers=layers)
 
 
 def _truth(world, gwas):
@@ -62,12 +69,6 @@ def _truth(world, gwas):
         gwas_effect=gwas.trait.gene_effects, **gwas.linear.add_prefix("linear_").to_dict("series")
     )
     snps = snps[["region", "site", "frequency"]].assign(gwas_effect=gwas.trait.snp_effects)
-    people = {"person": world.dosages.obs_names}
-    parts = [
-        pd.DataFrame(world.expression.layers[name], world.dosages.obs_names, world.genes.index)
-        for name in world.cell_types
-    ]
-    expression = pd.concat(parts, keys=world.cell_types, names=["cell_type", *people])
     return {
         "genes": genes,
         "snps": snps,
@@ -75,5 +76,4 @@ def _truth(world, gwas):
         "motifs": grammar.effects.join(world.travel),
         "pairs": grammar.pairs.set_index("motif"),
         "distal": world.distal_weights.set_index("gene"),
-        "expression": expression,
     }

@@ -9,16 +9,10 @@ import pandas as pd
 from scomics_lite.simulate import drawing
 from scomics_lite.simulate.regulation import measurements, mediated_gwas, world_files
 from scomics_lite.simulate.regulation.gene_levels import draw_gene_levels
-from scomics_lite.simulate.regulation.grammar import BIN, READ, REGION, Grammar, draw_grammar
+from scomics_lite.simulate.regulation.grammar import READ, Grammar, draw_grammar
 from scomics_lite.simulate.regulation.motif_choice import PLANTED, motif_bank
 from scomics_lite.simulate.regulation.people import draw_people
-from scomics_lite.simulate.regulation.personal_levels import (
-    as_text,
-    distal_parts,
-    near_parts,
-    personal_expression,
-    reference_codes,
-)
+from scomics_lite.simulate.regulation.personal_levels import distal_parts, near_parts, personal_expression
 from scomics_lite.simulate.regulation.reference_genomes import PROGRAMS, draw_genome
 from scomics_lite.validation import InputError, is_number
 
@@ -66,6 +60,13 @@ class RegulatoryWorld:
     expression: anndata.AnnData
     distal_weights: pd.DataFrame
     settings: dict
+
+    @property
+    def genome(self):
+        """The reference genome, as `dna` reads it."""
+        from scomics_lite import dna  # here, not above: torch takes two seconds to import
+
+        return dna.Genome(self.sequences)
 
     @property
     def cell_types(self):
@@ -151,8 +152,8 @@ class RegulatoryWorld:
         ----------
         folder : path
             Is made if it is not there; files of these names are written over: ``genome.fa``, ``genes.gtf``,
-            ``people.vcf.gz`` (phased, bgzip), ``cells.h5ad``, ``gwas.txt.gz``, and ``truth_….csv.gz``: genes, snps,
-            sites, motifs, pairs, distal, expression.
+            ``people.vcf.gz`` (phased, bgzip), ``cells.h5ad``, ``gwas.txt.gz``; and what a study does not know:
+            ``truth_….csv.gz`` of genes, snps, sites, motifs, pairs and distal, and ``truth_expression.h5ad``.
         cells : AnnData, optional
             From `cells`, which is called without arguments when not given.
         gwas : MediatedGwas, optional
@@ -251,21 +252,24 @@ def regulatory_world(
     drawing.check_fractions(confounding=confounding)
     _check_sizes(sequence_share, sequence_sd, environment_sd)
     _check_people(distal_heritability, snp_spacing, window)
-    source = np.random.default_rng(rng)
-    genomic, grammatic, other, personal, distal, environment = source.spawn(6)
+    genomic, grammatic, other, personal, distal, environment = np.random.default_rng(rng).spawn(6)
     motifs = motif_bank().select(PLANTED)
-    genome = draw_genome(n_genes, spacing, motifs, genomic)
-    scanner = dna.MotifFeatures(motifs, length=READ, bin_width=BIN, bins=REGION // BIN)
-    reference = as_text(reference_codes(genome))
+    drawn = draw_genome(n_genes, spacing, motifs, genomic)
+    genes, sequences = drawn.genes, {chromosome: drawn.text(chromosome) for chromosome in drawn.codes}
+    genome = dna.Genome(sequences)
+    reference = dna.reference_sequences(genome, genes, READ).to_list()
+    grammar = draw_grammar(motifs, reference, cell_types, sequence_sd, grammatic)
     gene_level_sd = sequence_sd * np.sqrt(1 / sequence_share - 1)
-    grammar = draw_grammar(scanner, motifs, reference, cell_types, sequence_sd, grammatic)
-    programs, shape = genome.genes[PROGRAMS].to_numpy(), (n_genes, len(cell_types))
+    programs, shape = genes[PROGRAMS].to_numpy(), (n_genes, len(cell_types))
     gene_level = draw_gene_levels(shape, programs, gene_level_sd, confounding, other)
+    dosages = draw_people(drawn, n_people, snp_spacing, personal)
+    haplotypes = dna.Haplotypes(dosages)
+    farther, weights = distal_parts(
+        genes, dosages, haplotypes, distal_heritability, environment_sd, window, cell_types, distal
+    )
+    parts = {"near": near_parts(genome, genes, grammar, haplotypes), "distal": farther}
     means = {"sequence": grammar.levels(reference), "gene_level": gene_level}
-    dosages = draw_people(genome, n_people, snp_spacing, personal)
-    farther, weights = distal_parts(genome, dosages, distal_heritability, environment_sd, window, cell_types, distal)
-    parts = {"near": near_parts(genome, grammar, dosages), "distal": farther}
-    expression = personal_expression(genome, means, parts, cell_types, dosages.obs, environment_sd, environment)
+    expression = personal_expression(genes, means, parts, cell_types, dosages.obs, environment_sd, environment)
     settings = {
         "sequence_share": sequence_share,
         "confounding": confounding,
@@ -275,12 +279,9 @@ def regulatory_world(
         "spacing": spacing,
         "snp_spacing": snp_spacing,
         "window": window,
+        **drawing.seed_of(rng),
     }
-    sequences = {chromosome: genome.text(chromosome) for chromosome in genome.codes}
-    settings |= drawing.seed_of(rng)
-    return RegulatoryWorld(
-        sequences, genome.genes, genome.travel, genome.sites, dosages, grammar, expression, weights, settings
-    )
+    return RegulatoryWorld(sequences, genes, drawn.travel, drawn.sites, dosages, grammar, expression, weights, settings)
 
 
 # --- checks -----------------------------------------------------------------------------------------------------------
