@@ -6,9 +6,9 @@ found is summed.
 
 `letters` turns sequences into matrices; `motifs` holds those of transcription factors (JASPAR), `motif_files` reads
 them, and `motif_thresholds` says from which score on a site is rare. `genome_files` reads FASTA files, `annotations`
-where genes begin; `gene_sequences` cuts out what a model reads, and `haplotypes` writes people's variants into it:
-`phased_panel` finds them, `allele_checks` compares their alleles with the genome, `gene_variants` gathers those of a
-gene, and `written_variants` changes the text.
+where genes begin (`gene_tables` checks such a table); `gene_sequences` cuts out what a model reads, and `haplotypes`
+writes people's variants into it: `phased_panel` finds them, `allele_checks` compares their alleles with the genome,
+`gene_variants` gathers those of a gene, and `written_variants` changes the text.
 
 `enformer` is the door to the large published model, whose weights `enformer_weights` loads by a package of its own.
 """

@@ -9,16 +9,16 @@ import gzip
 import io
 import re
 import zlib
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from scomics_lite.dna.gene_tables import positions, strands
 from scomics_lite.dna.genome_files import without_chr
 from scomics_lite.validation import InputError, quoted, warn
 
-COLUMNS = ["chromosome", "start", "end", "strand", "tss", "genename"]
 FORMATS = {
     ".gtf": "features", ".gff": "features", ".gff3": "features", ".bed": "bed", ".csv": ",", ".tsv": "\t", ".txt": "\t",
 }  # fmt: skip
@@ -35,16 +35,6 @@ HEADERS = {  # what tables call their columns; the long names are those of Ensem
     "genename": ("genename", "gene_name", "symbol", "gene name"),
     "biotype": ("biotype", "gene_type", "gene_biotype", "gene type"),
 }
-STRANDS = {"+": "+", "-": "-", "1": "+", "-1": "-", "+1": "+"}
-
-
-class Gene(NamedTuple):
-    """Where one gene begins."""
-
-    name: str
-    chromosome: str  # without "chr"
-    strand: str
-    tss: int
 
 
 def read_annotation(path):
@@ -92,86 +82,6 @@ def read_annotation(path):
     return _once(genes, path).drop(columns="line")
 
 
-def check_genes(genes):
-    """Take what is needed of a table of genes, and refuse what is none.
-
-    Parameters
-    ----------
-    genes : DataFrame
-        Indexed by gene id, with ``chromosome``, ``strand``, and ``tss`` or ``start`` and ``end``.
-
-    Returns
-    -------
-    DataFrame
-        ``chromosome`` (text, without "chr"), ``strand`` ("+" or "-"), ``tss`` (int), same rows.
-
-    Raises
-    ------
-    InputError
-        A column is missing or holds something else, or a gene comes twice: names the gene.
-
-    Examples
-    --------
-    >>> check_genes(pd.DataFrame({"chromosome": ["chr1"], "start": [3], "end": [9], "strand": ["-"]}, index=["g1"]))
-       chromosome strand  tss
-    g1          1      -    9
-    """
-    if not isinstance(genes, pd.DataFrame):
-        raise InputError(f"genes: a table as read_annotation gives it is needed; got {type(genes).__name__}")
-    wanted = ["chromosome", "strand", *(["tss"] if "tss" in genes else ["start", "end"])]
-    lacking = [name for name in wanted if name not in genes]
-    if lacking:
-        raise InputError(
-            f"genes: columns {', '.join(lacking)} are not there; a table indexed by gene id has chromosome, strand, "
-            "and tss or start and end. read_annotation makes one of a GTF file"
-        )
-    if not genes.index.is_unique:
-        name = genes.index[genes.index.duplicated()][0]
-        raise InputError(f"genes: {quoted(name)} comes twice; keep one: genes[~genes.index.duplicated()]")
-    found = genes[wanted].copy()
-    found["strand"] = _strands(found["strand"], lambda row: f"genes: {quoted(genes.index[row])}")
-    for name in wanted[2:]:
-        found[name] = _positions(found[name], lambda row, name=name: f"genes: {name} of {quoted(genes.index[row])}")
-    if "tss" not in found:
-        found["tss"] = np.where(found["strand"] == "+", found["start"], found["end"])
-    found["chromosome"] = [without_chr(one) for one in found["chromosome"]]
-    return found[["chromosome", "strand", "tss"]]
-
-
-def one_gene(gene):
-    """Take what is needed of one row of a table of genes.
-
-    Parameters
-    ----------
-    gene : Series
-        ``genes.loc["ENSG00000186092"]``.
-
-    Returns
-    -------
-    Gene
-
-    Raises
-    ------
-    InputError
-        As `check_genes`.
-
-    Examples
-    --------
-    >>> one_gene(pd.Series({"chromosome": "chr1", "strand": "-", "start": 3, "end": 9}, name="g1"))
-    Gene(name='g1', chromosome='1', strand='-', tss=9)
-    """
-    if not isinstance(gene, pd.Series):
-        raise InputError(
-            "gene: one row of a table of genes is needed, such as genes.loc['ENSG00000186092.7']; got "
-            f"{type(gene).__name__}"
-        )
-    strand, tss = gene.get("strand"), gene.get("tss")
-    is_clear = "chromosome" in gene and strand in ("+", "-") and isinstance(tss, int | np.integer) and tss > 0
-    if not is_clear:  # a table of one row takes a millisecond, and says what is wrong
-        strand, tss = check_genes(gene.to_frame().T)[["strand", "tss"]].iloc[0]
-    return Gene(gene.name, without_chr(gene["chromosome"]), strand, int(tss))
-
-
 def _format(path):
     if not path.is_file():
         raise InputError(f"no such file: {path}")
@@ -184,24 +94,26 @@ def _format(path):
     return FORMATS[name.suffix.lower()]
 
 
+@contextmanager
 def _text(path):
     """Open a file as text, unpacked where its first bytes say that it is packed."""
     with path.open("rb") as file:
         is_packed = file.read(2) == b"\x1f\x8b"
-    return io.TextIOWrapper(gzip.open(path) if is_packed else path.open("rb"), encoding="utf-8", errors="replace")
-
-
-def _lines(path):
-    """Give number and text of each line that is neither blank nor a comment."""
     try:
-        with _text(path) as file:
-            for number, line in enumerate(file, start=1):
-                if line[0] not in "#\n\r":
-                    yield number, line.rstrip("\r\n")
+        with gzip.open(path) if is_packed else path.open("rb") as file:
+            yield io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace")
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(
             f"{path} cannot be unpacked to its end ({error}): the copy is not complete, fetch it again"
         ) from None
+
+
+def _lines(path):
+    """Give number and text of each line that is neither blank nor a comment."""
+    with _text(path) as file:
+        for number, line in enumerate(file, start=1):
+            if line[0] not in "#\n\r":
+                yield number, line.rstrip("\r\n")
 
 
 def _features(path):
@@ -263,33 +175,44 @@ def _bed(path):
             )
         rows.append([fields[3], fields[0], fields[1], fields[2], fields[5], number])
     table = pd.DataFrame(rows, columns=["gene", "chromosome", "start", "end", "strand", "line"])
-    table["start"] = _positions(table["start"], lambda row: f"{path}, line {rows[row][-1]:,}: start", least=0) + 1
+    table["start"] = positions(table["start"], lambda row: f"{path}, line {rows[row][-1]:,}: start", least=0) + 1
     return table
 
 
 def _table(path, separator):
     with _text(path) as file:
-        table = pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False, index_col=False)
-    table["line"] = np.arange(2, len(table) + 2)
+        try:
+            table = pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False)
+        except pd.errors.EmptyDataError:
+            return []
+        except pd.errors.ParserError as error:
+            raise InputError(f"{path}: a line has more fields than the header: {error}") from None
+    if not isinstance(table.index, pd.RangeIndex):  # R writes no name over the first column
+        table = table.reset_index(names="gene")
+    columns = _named_columns(table, path, separator)
+    found = table[[*columns.values()]].set_axis([*columns], axis=1).assign(line=np.arange(2, len(table) + 2))
+    return found.assign(**{name: found["tss"] for name in ("start", "end") if name not in found})
+
+
+def _named_columns(table, path, separator):
+    """Tell which columns of a table are what, by their headers."""
     known = {header: column for column, headers in HEADERS.items() for header in headers}
     columns = {}
-    for header in table.columns[:-1]:
+    for header in table.columns:
         column = known.get(header.strip().lower())
         if column:
             columns.setdefault(column, header)
     if "gene" not in columns and table.columns[0] not in columns.values():
         columns["gene"] = table.columns[0]  # what an index is called that was written without a name
-    lacking = [name for name in ("gene", "chromosome", "strand") if name not in columns]
-    if "tss" not in columns:
-        lacking += [name for name in ("start", "end") if name not in columns]
+    wanted = ["gene", "chromosome", "strand", *([] if "tss" in columns else ["start", "end"])]
+    lacking = [name for name in wanted if name not in columns]
     if lacking:
         raise InputError(
-            f"{path} has no column {', '.join(lacking)}; it has {', '.join(map(quoted, table.columns[:-1]))}. Columns "
+            f"{path} has no column {', '.join(lacking)}; it has {', '.join(map(quoted, table.columns))}. Columns "
             "are gene, chromosome, start, end, strand, and if known tss and genename, separated by "
             f"{'commas' if separator == ',' else 'tabs'}"
         )
-    found = table[[*columns.values(), "line"]].set_axis([*columns, "line"], axis=1)
-    return found.assign(**{name: found["tss"] for name in ("start", "end") if name not in found})
+    return columns
 
 
 def _checked(rows, path):
@@ -300,42 +223,23 @@ def _checked(rows, path):
 
     genes = pd.DataFrame({"chromosome": [without_chr(one) for one in rows["chromosome"]]}, index=rows["gene"].array)
     for name in ("start", "end"):
-        genes[name] = _positions(rows[name], lambda row, name=name: f"{place(row)}: {name}")
+        genes[name] = positions(rows[name], lambda row, name=name: f"{place(row)}: {name}")
     backwards = np.flatnonzero(genes["start"] > genes["end"])
     if len(backwards):
         raise InputError(
             f"{place(backwards[0])}: start {genes['start'].iloc[backwards[0]]:,} is after end "
             f"{genes['end'].iloc[backwards[0]]:,}; the strand alone tells the direction"
         )
-    genes["strand"] = _strands(rows["strand"], place)
+    genes["strand"] = strands(rows["strand"], place)
     genes["tss"] = np.where(genes["strand"] == "+", genes["start"], genes["end"])
     if "tss" in rows:
-        genes["tss"] = _positions(rows["tss"], lambda row: f"{place(row)}: tss")
+        genes["tss"] = positions(rows["tss"], lambda row: f"{place(row)}: tss")
     names = rows["genename"] if "genename" in rows else rows["gene"]
     genes["genename"] = names.where(names.notna() & (names != ""), rows["gene"]).to_numpy()
     if "biotype" in rows and rows["biotype"].notna().any():
         genes["biotype"] = rows["biotype"].to_numpy()
     genes["line"] = rows["line"].to_numpy()
     return genes
-
-
-def _positions(values, place, least=1):
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(float)
-    bad = np.flatnonzero(~((numbers >= least) & (numbers == np.floor(numbers)) & np.isfinite(numbers)))
-    if len(bad):
-        raise InputError(f"{place(bad[0])} is a position, a whole number from {least}; got {quoted(values.iloc[bad[0]])}")
-    return numbers.astype(np.int64)
-
-
-def _strands(values, place):
-    strands = values.astype(str).str.strip().map(STRANDS)
-    bad = np.flatnonzero(strands.isna())
-    if len(bad):
-        raise InputError(
-            f"{place(bad[0])} has strand {quoted(values.iloc[bad[0]])}, where '+' or '-' is needed to know on which side a "
-            f"gene begins ({len(bad):,} such genes). Leave out those without a strand"
-        )
-    return strands.to_numpy(object)
 
 
 def _once(genes, path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from scomics_lite.dna.annotations import check_genes
+from scomics_lite.dna.gene_tables import check_genes
 from scomics_lite.dna.letters import reverse_complement
 from scomics_lite.validation import InputError, quoted, warn
 

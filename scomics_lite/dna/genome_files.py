@@ -47,13 +47,16 @@ def read_genome(path):
     >>> genome.sequence("1", 7, 13)
     'CANNAAC'
     """
-    path = Path(path)
+    path = Path(path).absolute()
     _check_file(path)
-    folder = None if os.access(path.parent, os.W_OK) else tempfile.TemporaryDirectory(prefix="genome_index_")
-    beside = path if folder is None else Path(folder.name) / path.name
-    genome = Genome(_opened(path, beside), source=path)
-    genome.folder = folder  # goes when the genome does
-    return genome
+    if _is_indexed(path, path) or os.access(path.parent, os.W_OK):
+        return Genome(_opened(path, path), source=path)
+    warn(
+        f"{path.parent} cannot be written to: the index of {path.name} is made elsewhere and is gone afterwards. Copy "
+        f"the genome into a folder of your own, or have the index made there: samtools faidx {path}"
+    )
+    with tempfile.TemporaryDirectory() as folder:  # pyfaidx has an index in memory once it is read
+        return Genome(_opened(path, Path(folder) / path.name), source=path)
 
 
 class Genome:
@@ -238,33 +241,33 @@ def _check_file(path):
         )
 
 
+def _indexes(path, beside):
+    """Give the files of an index: of lines, and for a packed file of blocks."""
+    ends = (".fai", ".gzi") if path.suffix.lower() in (".gz", ".bgz") else (".fai",)
+    return [Path(f"{beside}{end}") for end in ends]
+
+
+def _is_indexed(path, beside):
+    made = path.stat().st_mtime
+    return all(one.is_file() and one.stat().st_mtime >= made for one in _indexes(path, beside))
+
+
 def _opened(path, beside):
-    """Open a file by its index; make that first where it is not there or older than the file."""
-    index, blocks = Path(f"{beside}.fai"), Path(f"{beside}.gzi")
-    wanted = [index, blocks] if path.suffix.lower() in (".gz", ".bgz") else [index]
-    if not all(one.is_file() and one.stat().st_mtime >= path.stat().st_mtime for one in wanted):
-        if beside != path:
-            warn(
-                f"{path.parent} cannot be written to: the index of {path.name} is made in {beside.parent} and is gone "
-                "afterwards. Copy the genome into a folder of your own, or have the index made there: samtools faidx "
-                f"{path}"
-            )
-        _make_index(path, wanted)
-    return _fasta(path, index, blocks).records
+    """Give the contigs of a file by its index, which is made first where it is not there or older than the file."""
+    wanted = _indexes(path, beside)
+    if not _is_indexed(path, beside):
+        with tempfile.TemporaryDirectory(prefix=".index_", dir=beside.parent) as folder:
+            parts = [Path(folder) / one.name for one in wanted]
+            _fasta(path, parts).close()
+            for part, one in zip(parts, wanted, strict=True):
+                os.replace(part, one)  # so that nobody reads half of one
+    return _fasta(path, wanted).records
 
 
-def _make_index(path, wanted):
-    """Write the index under another name and rename it, so that nobody reads half of one."""
-    with tempfile.TemporaryDirectory(prefix=".index_", dir=wanted[0].parent) as folder:
-        parts = [Path(folder) / one.name for one in wanted]
-        _fasta(path, parts[0], parts[-1]).close()
-        for part, one in zip(parts, wanted, strict=True):
-            os.replace(part, one)
-
-
-def _fasta(path, index, blocks):
+def _fasta(path, indexes):
+    index, blocks = str(indexes[0]), str(indexes[-1])
     try:
-        return pyfaidx.Fasta(str(path), indexname=str(index), gzi_indexname=str(blocks), as_raw=True, rebuild=False)
+        return pyfaidx.Fasta(str(path), indexname=index, gzi_indexname=blocks, as_raw=True, rebuild=False)
     except pyfaidx.FastaIndexingError as error:
         raise InputError(f"{path} cannot be indexed. {error} {REWRAP}") from None
     except ValueError as error:

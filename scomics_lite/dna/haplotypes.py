@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from scomics_lite.dna.annotations import one_gene
 from scomics_lite.dna.gene_sequences import before_tss, check_length, check_windows
+from scomics_lite.dna.gene_tables import one_gene
 from scomics_lite.dna.gene_variants import GeneVariants
 from scomics_lite.dna.phased_panel import Haplotypes
 from scomics_lite.validation import InputError, quoted

@@ -164,8 +164,8 @@ class Haplotypes:
         first, second = (layer[:, columns].astype(np.int8) for layer in self._layers)
         bad = ~np.isin(first, (0, 1)) | ~np.isin(second, (0, 1)) | (first + second != copies)
         self._refuse(bad, columns, copies, "has {} copies, and haplotypes that do not add up to them", (
-            f"The layers {' and '.join(LAYERS)} hold 0 or 1 for the same allele that X counts; where X was turned to 2 - X, "
-            "turn them to 1 - layer"
+            f"The layers {' and '.join(LAYERS)} hold 0 or 1 for the same allele that X counts; where X was turned to 2 "
+            "- X, turn them to 1 - layer"
         ))  # fmt: skip
         return first.view(np.uint8), second.view(np.uint8)
 
@@ -215,7 +215,7 @@ def _whole(positions):
     bad = np.flatnonzero(~(numbers >= 1))
     if len(bad):
         raise InputError(
-            f"dosages: SNP {quoted(positions.index[bad[0]])} has position {quoted(positions.iloc[bad[0]])}, where a whole "
-            f"number from 1 is needed ({len(bad):,} such SNPs). Leave out SNPs without a place"
+            f"dosages: SNP {quoted(positions.index[bad[0]])} has position {quoted(positions.iloc[bad[0]])}, where a "
+            f"whole number from 1 is needed ({len(bad):,} such SNPs). Leave out SNPs without a place"
         )
     return numbers.astype(np.int64)
