@@ -27,8 +27,8 @@ def read_genome(path):
     ----------
     path : path
         A FASTA file, plain or packed with bgzip (``.gz``; not with gzip, which can be read from its start alone). Where
-        no index is beside it, or an older one, one is made: ``.fai``, and ``.gzi`` for a packed file. This takes a
-        minute for a human genome, and several for a packed one; ``samtools faidx FILE`` writes the same files faster.
+        no index is beside it, or an older one, one is made: ``.fai``, and ``.gzi`` for a packed file. For a
+        human genome this takes half a minute, a minute for a packed one.
         In a folder that cannot be written to, the index is kept elsewhere, and made anew each time.
 
     Returns

@@ -119,7 +119,7 @@ def _check_chromosome(gene, panel):
         raise InputError(
             f"no variant is on chromosome {gene.chromosome}, where gene {quoted(gene.name)} is; the dosages have "
             f"{', '.join(panel.chromosomes[:30])}. Leave out genes of other chromosomes: "
-            "genes[genes['chromosome'].isin(haplotypes.chromosomes)]"
+            "genes[genes['chromosome'].isin(Haplotypes(dosages).chromosomes)]"
         )
 
 

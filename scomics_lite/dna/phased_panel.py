@@ -66,6 +66,8 @@ class Haplotypes:
                 f"dosages: var has no column {', '.join(lacking)}; variants are written into a sequence by their place "
                 f"and letters, {', '.join(NEEDED)}"
             )
+        if not dosages.n_vars:
+            raise InputError("dosages: there is no variant in the table; was everything filtered out?")
         self.people, self.variants = dosages.obs_names, dosages.var_names
         self.positions = _whole(dosages.var["position"])
         self.ref_alleles, self.eff_alleles = (_capitals(dosages.var[name]) for name in NEEDED[2:])

@@ -10,7 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scomics_lite.dna import Genome, Haplotypes, check_alleles, haplotype_sequences, read_genome, reference_sequences
+from scomics_lite.dna import (
+    Genome,
+    Haplotypes,
+    allele_checks,
+    check_alleles,
+    haplotype_sequences,
+    read_genome,
+    reference_sequences,
+)
 from scomics_lite.twas import read_vcf
 from scomics_lite.validation import InputError
 
@@ -329,6 +337,20 @@ def test_single_variants_that_do_not_fit_are_left_out_as_advised(peer):
     assert haplotype_sequences(genome, genes.loc["g0"], broken[:, checked["fits"]], 400).index.shape == (5, 2)
 
 
+def test_alleles_are_compared_stretch_by_stretch_as_one_by_one(peer, monkeypatch):
+    genome, dosages, _, _ = peer
+    whole = check_alleles(genome, dosages)
+    monkeypatch.setattr(allele_checks, "STRETCH", 97)
+    pd.testing.assert_frame_equal(check_alleles(genome, dosages), whole)
+    for name, row in dosages.var.iterrows():
+        alleles = row[["ref_allele", "eff_allele"]]
+        there = genome.sequence(row["chromosome"], row["position"], row["position"] + alleles.str.len().max() - 1)
+        fits = tuple(there.startswith(one) for one in alleles)
+        assert whole.loc[name, "genome"] == there
+        assert whole.loc[name, "has"] == {(True, False): "ref_allele", (True, True): "both"}[fits]
+    assert set(whole["has"]) == {"ref_allele", "both"}
+
+
 def test_alleles_of_the_other_strand_are_told_from_another_build():
     genome, dosages = study("ACGT" * 20, ["a 19 C T", "b 22 G A"], [[1, 0]], [[0, 1]], ["ann"])
     with pytest.raises(
@@ -357,6 +379,8 @@ def test_a_gene_of_a_chromosome_without_variants_is_refused(peer):
     row["chromosome"] = "3"
     with pytest.raises(InputError, match=r"no variant is on chromosome 3, where gene 'g1' is; the dosages have 1, 2"):
         haplotype_sequences(genome, row, dosages, 20)
+    genes = pd.DataFrame([row, row.replace("3", "2")])
+    assert genes[genes["chromosome"].isin(Haplotypes(dosages).chromosomes)]["chromosome"].tolist() == ["2"]
     row["chromosome"] = "4"
     with pytest.raises(InputError, match=r"lacks the chromosomes of 1 of 1 genes: '4', of gene 'g1' first; it has '3'"):
         haplotype_sequences(genome, row, dosages, 20)
@@ -368,7 +392,7 @@ def test_names_of_chromosomes_match_with_and_without_chr():
     assert len(haplotype_sequences(genome, gene(20), dosages, 10).sequences) == 2
 
 
-def test_what_is_no_gene_and_what_are_no_dosages_is_said():
+def test_what_is_no_gene_and_what_are_no_dosages_is_said(peer):
     genome, dosages = study("ACGT" * 20, ["a 19 G A"], [[1]], [[0]], ["ann"])
     with pytest.raises(InputError, match=r"one row of a table of genes is needed.*got str"):
         haplotype_sequences(genome, "g1", dosages, 10)
@@ -379,6 +403,8 @@ def test_what_is_no_gene_and_what_are_no_dosages_is_said():
     del dosages.var["eff_allele"]
     with pytest.raises(InputError, match=r"dosages: var has no column eff_allele"):
         haplotype_sequences(genome, gene(20), dosages, 10)
+    with pytest.raises(InputError, match=r"there is no variant in the table; was everything filtered out"):
+        Haplotypes(peer[1][:, :0])
     _, dosages = study("ACGT" * 20, ["a 19 G A"], [[1]], [[0]], ["ann"])
     dosages.var["position"] = np.nan
     with pytest.raises(InputError, match=r"SNP 'a' has position nan"):
