@@ -88,8 +88,8 @@ class GeneVariants:
             )
             raise InputError(
                 f"around gene {quoted(self.gene.name)}, both alleles of indel {indel} fit the genome, and {swapped} "
-                "has them swapped, so that the reference allele of the indel cannot be believed either. Write the "
-                "genome's allele first (plink2 --ref-from-fa force --fa GENOME.fa), or leave such indels out: "
+                "has them swapped, so that the reference allele of the indel cannot be believed either. Take the "
+                "genotypes from a VCF file, whose first allele is the genome's, or leave such indels out: "
                 "dosages[:, check_alleles(genome, dosages)['has'] != 'both']"
             )
 

@@ -26,10 +26,10 @@ def read_genome(path):
     Parameters
     ----------
     path : path
-        A FASTA file, plain or packed with bgzip (``.gz``; not with gzip, which can be read from its start alone). Where
-        no index is beside it, or an older one, one is made: ``.fai``, and ``.gzi`` for a packed file. For a
-        human genome this takes half a minute, a minute for a packed one.
-        In a folder that cannot be written to, the index is kept elsewhere, and made anew each time.
+        A FASTA file, plain or packed with bgzip (``.gz``; not with gzip, which can be read from its start alone).
+        Where no index is beside it, or an older one, one is made: ``.fai``, and ``.gzi`` for a packed file; for a human
+        genome in half a minute, or a minute for a packed one. In a folder that cannot be written to, the index is made
+        elsewhere, and anew each time.
 
     Returns
     -------
