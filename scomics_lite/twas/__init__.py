@@ -36,6 +36,8 @@ from scomics_lite.twas.meaning.colocalisation_tests import colocalisation
 from scomics_lite.twas.meaning.weight_permutation import permute_weights
 from scomics_lite.twas.personal.personal_predictions import personal_expression
 from scomics_lite.twas.sequence_models.ctpred import CtPred
+from scomics_lite.twas.sequence_models.feature_tables import read_features
+from scomics_lite.twas.sequence_models.features_of_genes import reference_features
 from scomics_lite.twas.sequence_models.gene_correlations import across_genes
 from scomics_lite.twas.sequence_models.gene_splits import chromosome_split, random_split
 from scomics_lite.twas.sequence_models.people_correlations import across_people, sign_share
@@ -88,10 +90,12 @@ __all__ = [
     "predixcan",
     "random_split",
     "read_covariance",
+    "read_features",
     "read_gwas",
     "read_model",
     "read_plink",
     "read_vcf",
+    "reference_features",
     "s_multixcan",
     "s_predixcan",
     "scpredixcan",
