@@ -6,7 +6,9 @@ where each line begins, and pyfaidx reads the lines that are asked for.
 
 import gzip
 import os
+import struct
 import tempfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -268,6 +270,12 @@ def _fasta(path, indexes):
     index, blocks = str(indexes[0]), str(indexes[-1])
     try:
         return pyfaidx.Fasta(str(path), indexname=index, gzi_indexname=blocks, as_raw=True, rebuild=False)
+    except (struct.error, zlib.error, EOFError, OSError) as error:
+        if len(indexes) == 1:
+            raise
+        raise InputError(
+            f"{path} cannot be unpacked to its end ({error}): the copy is not complete, fetch it again"
+        ) from None
     except pyfaidx.FastaIndexingError as error:
         raise InputError(f"{path} cannot be indexed. {error} {REWRAP}") from None
     except ValueError as error:

@@ -135,6 +135,16 @@ def test_a_file_packed_with_gzip_is_refused_and_bgzip_named(tmp_path):
     assert read_genome(fasta(tmp_path, gzip.decompress(path.read_bytes()).decode())).length("1") == 4
 
 
+@pytest.mark.parametrize("lost", [28, 100, 3000])
+def test_a_copy_that_is_not_complete_is_named(tmp_path, lost):
+    path = tmp_path / "genome.fa.gz"
+    path.write_bytes((REFERENCE / "haplotypes.fa.gz").read_bytes()[:-lost])
+    with pytest.raises(InputError, match=r"genome\.fa\.gz cannot be unpacked to its end .*the copy is not complete"):
+        read_genome(path)
+    path.write_bytes((REFERENCE / "haplotypes.fa.gz").read_bytes())
+    assert read_genome(path).length("1") == 6000
+
+
 def test_the_name_has_to_say_whether_a_file_is_packed(tmp_path):
     shutil.copy(REFERENCE / "haplotypes.fa.gz", tmp_path / "genome.fa")
     with pytest.raises(
