@@ -93,6 +93,6 @@ def _outside(haplotypes, gene, window):
     if len(snps) < N_DISTAL:
         raise InputError(
             f"gene {quoted(gene.Index)} has {len(snps)} SNPs within {window:g} base pairs of its start and outside "
-            f"what is read around it, fewer than {N_DISTAL}: widen window, or lower snp_spacing"
+            f"what is read around it, fewer than {N_DISTAL}: lower snp_spacing"
         )
     return snps
