@@ -22,17 +22,25 @@ def write_world(world, folder, cells, gwas):
     (folder / "genes.gtf").write_text("".join(lines), encoding="utf-8", newline="\n")
     _write_people(world.dosages, world.sequences, folder / "people.vcf.gz")
     cells.write_h5ad(folder / "cells.h5ad", compression="gzip")
-    gwas.table.to_csv(folder / "gwas.txt.gz", sep="\t", index=False, float_format="%.6g", compression=GZIP)
+    _write_table(gwas.table, folder / "gwas.txt.gz", sep="\t", index=False)
     for name, table in _truth(world, gwas).items():
-        table.to_csv(folder / f"truth_{name}.csv.gz", float_format="%.6g", compression=GZIP)
+        _write_table(table, folder / f"truth_{name}.csv.gz")
     _compact(world.expression).write_h5ad(folder / "truth_expression.h5ad", compression="gzip")
 
 
 def _write_genome(sequences, path):
+    """Write FASTA, and the index that samtools makes: name, length, first byte, letters and bytes of a line."""
+    index, before = [], 0
     with path.open("w", encoding="ascii", newline="\n") as file:
         for chromosome, text in sequences.items():
-            lines = [text[start : start + LINE] for start in range(0, len(text), LINE)]
-            file.write(f">{chromosome}\n" + "\n".join(lines) + "\n")
+            before += file.write(f">{chromosome}\n")
+            index.append(f"{chromosome}\t{len(text)}\t{before}\t{LINE}\t{LINE + 1}\n")
+            before += sum(file.write(text[start : start + LINE] + "\n") for start in range(0, len(text), LINE))
+    Path(f"{path}.fai").write_text("".join(index), encoding="ascii", newline="\n")
+
+
+def _write_table(table, path, **options):
+    table.to_csv(path, float_format="%.6g", compression=GZIP, lineterminator="\n", **options)
 
 
 def _write_people(dosages, sequences, path):

@@ -151,9 +151,9 @@ class RegulatoryWorld:
         Parameters
         ----------
         folder : path
-            Is made if it is not there; files of these names are written over: ``genome.fa``, ``genes.gtf``,
-            ``people.vcf.gz`` (phased, bgzip), ``cells.h5ad``, ``gwas.txt.gz``; and what a study does not know:
-            ``truth_….csv.gz`` of genes, snps, sites, motifs, pairs and distal, and ``truth_expression.h5ad``.
+            Is made if it is not there; files of these names are written over: ``genome.fa`` and its index,
+            ``genes.gtf``, ``people.vcf.gz`` (phased, bgzip), ``cells.h5ad``, ``gwas.txt.gz``. What a study does
+            not know: ``truth_….csv.gz`` of genes, snps, sites, motifs, pairs and distal, and ``truth_expression.h5ad``.
         cells : AnnData, optional
             From `cells`, which is called without arguments when not given.
         gwas : MediatedGwas, optional
