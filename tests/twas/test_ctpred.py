@@ -59,7 +59,7 @@ def test_networks_have_the_published_numbers_of_parameters(tied, count):
 
 
 @pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("output", ["logistic", "squashed"])
+@pytest.mark.parametrize("output", ["logistic", "squashed", "linear"])
 def test_training_is_that_of_a_plain_torch_network_with_adam(tied, output):
     x, percentiles, split = world()
     epochs = 4

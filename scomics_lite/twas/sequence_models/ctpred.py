@@ -10,7 +10,7 @@ from scomics_lite.twas.sequence_models.training_genes import read_training_genes
 from scomics_lite.validation import InputError, did_you_mean, is_number, warn
 
 KIND = "ctPred model"
-OUTPUTS = ("logistic", "squashed")
+OUTPUTS = ("logistic", "squashed", "linear")
 AS_PUBLISHED = {
     "tied": True,
     "output": "squashed",
@@ -49,7 +49,6 @@ class CtPred:
         device=None,
         rng=0,
     ):
-        seed = int(rng.integers(2**63)) if isinstance(rng, np.random.Generator) else int(rng)
         self.settings = {
             "hidden": hidden,
             "blocks": blocks,
@@ -62,7 +61,7 @@ class CtPred:
             "epochs": epochs,
             "patience": patience,
             "validate_before": validate_before,
-            "seed": seed,
+            "seed": _seed(rng),
         }
         _check_settings(self.settings)
         self.device = device
@@ -240,21 +239,34 @@ def _index(listed):
     return pd.RangeIndex(listed) if isinstance(listed, int) else pd.Index(listed)
 
 
+def _seed(rng):
+    if isinstance(rng, np.random.Generator):
+        return int(rng.integers(2**63))
+    if not (is_number(rng) and rng >= 0 and rng == int(rng)):
+        raise InputError(f"rng is a whole number, 0 or more, or a numpy Generator; got {rng!r}")
+    return int(rng)
+
+
 def _check_settings(settings):
     """Refuse settings that no training can have, by name."""
+    for name, value in settings.items():
+        if name in CHECKS and not (value is None and name == "patience"):
+            known, words = CHECKS[name]
+            if not known(value):
+                raise InputError(f"{name} is {words}; got {value!r}")
     if settings["output"] not in OUTPUTS:
         raise InputError(f"output={settings['output']!r}: {did_you_mean(settings['output'], OUTPUTS)}")
-    for name in ("hidden", "batch_size", "epochs", "patience"):
-        value = settings[name]
-        if not (value is None and name == "patience") and not (is_number(value) and value >= 1 and value == int(value)):
-            raise InputError(f"{name} is a whole number, 1 or more; got {value!r}")
-    if not (
-        is_number(settings["blocks"]) and settings["blocks"] >= 0 and settings["blocks"] == int(settings["blocks"])
-    ):
-        raise InputError(f"blocks is a whole number, 0 or more; got {settings['blocks']!r}")
-    if not (is_number(settings["dropout"]) and 0 <= settings["dropout"] < 1):
-        raise InputError(f"dropout is a share of the units, 0 or more and below 1; got {settings['dropout']!r}")
-    if not (is_number(settings["learning_rate"]) and settings["learning_rate"] > 0):
-        raise InputError(f"learning_rate is above 0; got {settings['learning_rate']!r}")
-    if not (is_number(settings["weight_decay"]) and settings["weight_decay"] >= 0):
-        raise InputError(f"weight_decay is 0 or more; got {settings['weight_decay']!r}")
+
+
+def _is_whole(value, least=1):
+    return is_number(value) and value >= least and value == int(value)
+
+
+CHECKS = dict.fromkeys(("hidden", "batch_size", "epochs", "patience"), (_is_whole, "a whole number, 1 or more")) | {
+    "blocks": (lambda value: _is_whole(value, 0), "a whole number, 0 or more"),
+    "dropout": (lambda value: is_number(value) and 0 <= value < 1, "a share of the units, 0 or more and below 1"),
+    "learning_rate": (lambda value: is_number(value) and value > 0, "above 0"),
+    "weight_decay": (lambda value: is_number(value) and value >= 0, "0 or more"),
+    "tied": (lambda value: isinstance(value, bool), "True or False"),
+    "validate_before": (lambda value: isinstance(value, bool), "True or False"),
+}

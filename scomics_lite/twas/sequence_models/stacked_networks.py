@@ -40,7 +40,7 @@ def squash(x):
     return positive / (1 + functional.softplus(positive - 1))
 
 
-FUNCTIONS = {"logistic": torch.sigmoid, "squashed": squash}
+FUNCTIONS = {"logistic": torch.sigmoid, "squashed": squash, "linear": nn.Identity()}
 
 
 class StackedNetworks(nn.Module):
@@ -55,7 +55,7 @@ class StackedNetworks(nn.Module):
     tied : bool
         Use one block `blocks` times.
     dropout : float
-    output : {"logistic", "squashed"}
+    output : {"logistic", "squashed", "linear"}
     """
 
     def __init__(self, mean, inverse_sd, cell_types, *, hidden, blocks, tied, dropout, output):

@@ -119,33 +119,31 @@ def _labels(split, genes):
 
 def _matched(genes, table, labels):
     """Bring percentiles and labels to the rows of the features; genes that one of them lacks stay without a label."""
-    for index, what in ((table.index, "percentiles"), (labels.index, "split")):
-        if (is_nameless(genes) or is_nameless(index)) and len(genes) != len(index):
-            raise InputError(
-                f"the features have {len(genes):,} genes and the {what} {len(index):,}; without names they cannot be "
-                "matched. Give both an index of gene names"
-            )
-    targets = table.set_axis(genes) if _by_place(genes, table.index) else table.reindex(genes)
-    labels = labels.set_axis(genes) if _by_place(genes, labels.index) else labels.reindex(genes)
-    known = genes.isin(table.index) if not _by_place(genes, table.index) else np.ones(len(genes), dtype=bool)
-    both = known & labels.notna().to_numpy()
+    table, labels = _named_as(genes, table, "percentiles"), _named_as(genes, labels, "split")
+    both = genes.isin(table.index) & genes.isin(labels.dropna().index)
     if not both.any():
         raise InputError(
             f"no gene is in features, percentiles and split: features have {examples(genes)}, percentiles "
             f"{examples(table.index)}, the split {examples(labels.index)}. All must use the same names of genes"
         )
-    lost = len(genes) - both.sum()
-    unused = 0 if _by_place(genes, table.index) else (~table.index.isin(genes)).sum()
-    if lost or unused:
-        warn(
-            f"{both.sum():,} genes are in features, percentiles and split; left out: {lost:,} that have features alone "
-            f"({examples(genes[~both])}) and {unused:,} that have no features"
+    unused = table.index[~table.index.isin(genes)]
+    parts = ((genes[~both], "have features, but no percentiles or no label"), (unused, "have no features"))
+    lost = [f"{len(some):,} that {what} ({examples(some)})" for some, what in parts if len(some)]
+    if lost:
+        warn(f"{both.sum():,} genes are in features, percentiles and split; left out: {' and '.join(lost)}")
+    return table.reindex(genes), labels.reindex(genes).where(both)
+
+
+def _named_as(genes, table, what):
+    """Give a table the names of the features' genes, where one of both has none."""
+    if not (is_nameless(genes) or is_nameless(table.index)):
+        return table
+    if len(genes) != len(table):
+        raise InputError(
+            f"the features have {len(genes):,} genes and the {what} {len(table):,}; without names they cannot be "
+            "matched. Give both an index of gene names"
         )
-    return targets, labels.where(both)
-
-
-def _by_place(genes, index):
-    return is_nameless(genes) or is_nameless(index)
+    return table.set_axis(genes)
 
 
 def _check_range(targets):
