@@ -18,6 +18,7 @@ from packaging.version import Version
 import scomics_lite
 from scomics_lite import __main__ as entry
 from scomics_lite import _environment as env
+from scomics_lite.dna.enformer_weights import INSTALL
 
 ROOT = Path(scomics_lite.__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -29,9 +30,15 @@ CONDA_NAMES = {
     "seaborn": "seaborn-base",
     "torch": "pytorch",
 }
-BY_PIP = {"cyvcf2"}  # not on conda-forge; installing the clone brings it, at the version that pip finds
+BY_PIP = {"cyvcf2", "pyfaidx"}  # not on conda-forge; installing the clone brings it, at the version that pip finds
 # What only the extra `peers` needs, which no test environment holds: locked, but never reached from what is installed.
 PEERS_ALONE = {"formulaic-contrasts", "pydeseq2", "session-info", "stdlib-list"}
+# The same for the extra `enformer`, which `.ci/run` installs.
+ENFORMER_ALONE = {
+    *("accelerate", "discrete-key-value-bottleneck-pytorch", "einops", "einx", "enformer-pytorch", "frozendict"),
+    *("hf-xet", "huggingface-hub", "lightning-utilities", "loguru", "polars", "polars-runtime-32", "regex"),
+    *("tokenizers", "torch-einops-utils", "torchmetrics", "transformers", "vector-quantize-pytorch"),
+}
 
 
 def names(requirements):
@@ -83,7 +90,7 @@ def test_lock_pins_every_package_exactly_and_in_order():
 
 
 def test_lock_covers_all_that_is_needed():
-    assert COURSE | names(EXTRAS["peers"]) <= set(LOCK)
+    assert COURSE | names(EXTRAS["peers"]) | names(EXTRAS["enformer"]) <= set(LOCK)
     assert set(LOCK) >= INSTALLED, f"add to requirements.lock: {sorted(INSTALLED - set(LOCK))}"
 
 
@@ -94,7 +101,7 @@ def of_cuda(name):
 
 def test_lock_holds_nothing_else():
     here = {name for name, requirement in LOCK.items() if requirement.marker is None or requirement.marker.evaluate()}
-    assert {name for name in here - INSTALLED if not of_cuda(name)} == PEERS_ALONE
+    assert {name for name in here - INSTALLED if not of_cuda(name)} == PEERS_ALONE | ENFORMER_ALONE
 
 
 @pytest.mark.skipif("CONDA_PREFIX" in os.environ, reason="conda chooses the versions of indirect dependencies itself")
@@ -206,6 +213,10 @@ def test_ci_runs_the_command_of_the_readme():
     assert os.name == "nt" or os.access(script, os.X_OK)
     assert f"exec {command}" in script.read_text(encoding="utf-8")
     assert command in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_ci_installs_enformer_by_the_line_that_users_are_told():
+    assert f".venv/bin/{INSTALL}" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
 def tracked_files():
