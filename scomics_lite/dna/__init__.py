@@ -21,8 +21,9 @@ from scomics_lite.dna.genome_files import Genome, read_genome
 from scomics_lite.dna.haplotypes import HaplotypeSequences, haplotype_sequences
 from scomics_lite.dna.letters import one_hot, reverse_complement
 from scomics_lite.dna.motif_features import MotifFeatures
+from scomics_lite.dna.motif_files import jaspar_motifs, read_motifs
 from scomics_lite.dna.motif_thresholds import score_thresholds
-from scomics_lite.dna.motifs import Motifs, jaspar_motifs, probabilities_of, read_motifs
+from scomics_lite.dna.motifs import Motifs, probabilities_of
 from scomics_lite.dna.phased_panel import Haplotypes
 
 __all__ = [

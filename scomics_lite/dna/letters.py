@@ -74,17 +74,16 @@ def numbered_one_hot(sequences, first):
     array([[[1., 0., 0., 0.]]], dtype=float32)
     """
     sequences = check_sequences(sequences)
-    length = len(sequences[0]) if sequences else 0
     for number, sequence in enumerate(sequences, first):
         if not isinstance(sequence, str):
             raise InputError(f"sequence {number} is of type {type(sequence).__name__}, where a text is needed")
-        if len(sequence) != length:
+        if len(sequence) != len(sequences[0]):
             raise InputError(
-                f"sequence {number} has {len(sequence):,} letters, sequence {first} has {length:,}: a matrix takes "
-                "sequences of the same length; cut them to it, or turn them into matrices one by one"
+                f"sequence {number} has {len(sequence):,} letters, sequence {first} has {len(sequences[0]):,}: a "
+                "matrix takes sequences of the same length; cut them to it, or turn them into matrices one by one"
             )
     letters = "".join(sequences).encode("latin-1", "replace")
-    codes = CODES[np.frombuffer(letters, np.uint8)].reshape(len(sequences), length)
+    codes = CODES[np.frombuffer(letters, np.uint8)].reshape(len(sequences), len(sequences[0]) if sequences else 0)
     _check_letters(codes, sequences, first)
     return ROWS[codes]
 

@@ -82,7 +82,7 @@ class MotifFeatures(torch.nn.Module):
             kernels = np.concatenate([kernels, kernels[:, ::-1, ::-1]])  # forward, then reverse: (2 motifs, 4, width)
             self.register_buffer(f"kernels_{width}", torch.tensor(kernels, dtype=torch.float32))
             self.register_buffer(f"members_{width}", torch.tensor(members))
-        self.to(device or "cpu")
+        _move(self, device or "cpu")
 
     def forward(self, sequences):
         """Give the features of one-hot sequences.
@@ -96,8 +96,7 @@ class MotifFeatures(torch.nn.Module):
         -------
         Tensor, shape (n, tracks)
         """
-        if sequences.ndim != 3 or sequences.shape[1:] != (self.length, 4):
-            raise InputError(f"sequences must have shape (n, {self.length}, 4), not {tuple(sequences.shape)}")
+        _check_shape(sequences, self.length)
         letters = sequences.transpose(1, 2)
         found = sequences.new_zeros((len(sequences), len(self.tracks)))
         for width in self.widths:
@@ -156,7 +155,9 @@ class MotifFeatures(torch.nn.Module):
         """
         sequences = _check_lengths(sequences, self.length)
         results = np.full((len(sequences), len(self.tracks), 2, self.length), np.nan, np.float32)
-        letters = self._tensor(sequences, 0).transpose(1, 2)
+        tensor = self._tensor(sequences, 0)
+        _check_shape(tensor, self.length)
+        letters = tensor.transpose(1, 2)
         with torch.no_grad():
             for width in self.widths:
                 bits = conv1d(letters, self._kernels(width)).unflatten(1, (2, -1)).transpose(1, 2)
@@ -192,10 +193,19 @@ class MotifFeatures(torch.nn.Module):
         return torch.as_tensor(sequences).to(self.thresholds)
 
 
+def _move(module, device):
+    """Bring a module to where it is to work."""
+    try:
+        module.to(device)
+    except (RuntimeError, AssertionError) as error:  # torch's ways to say that there is no such device
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device {str(device)!r} cannot be used: {reason}; device=None takes the CPU") from None
+
+
 def _check_layout(motifs, length, bin_width, bins):
     """Refuse bins that do not lie around the middle, and motifs that do not fit."""
     for name, value in {"length": length, "bin_width": bin_width, "bins": bins}.items():
-        if value != int(value) or value < 1:
+        if int(value) != value or value < 1:
             raise InputError(f"{name} must be a whole number above zero, not {value}")
     if len(motifs) == 0:
         raise InputError("there are no motifs: each gives a track, and one at least is needed")
@@ -211,12 +221,18 @@ def _check_layout(motifs, length, bin_width, bins):
 
 
 def _check_lengths(sequences, length):
-    """Name the first sequence of another length; give them as a list of texts or an array."""
+    """Name the first text of another length; give texts as a list, an array as it is."""
     sequences = check_sequences(sequences)
-    for number, sequence in enumerate(sequences, 1):
-        if len(sequence) != length:
+    texts = sequences if isinstance(sequences, list) else []
+    for number, sequence in enumerate(texts, 1):
+        if isinstance(sequence, str) and len(sequence) != length:
             raise InputError(
                 f"sequence {number} has {len(sequence):,} letters, where {length:,} are wanted; "
                 "MotifFeatures(motifs, length=…) sets how many"
             )
     return sequences
+
+
+def _check_shape(sequences, length):
+    if sequences.ndim != 3 or sequences.shape[1:] != (length, 4):
+        raise InputError(f"sequences must have shape (n, {length}, 4), not {tuple(sequences.shape)}")

@@ -1,18 +1,75 @@
-"""JASPAR's and MEME's files of motifs, line by line."""
+"""JASPAR's and MEME's files of motifs, line by line, and the one that comes with the package."""
 
 import gzip
 import re
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from scomics_lite.bundled import data_folder
 from scomics_lite.dna.letters import BASES
+from scomics_lite.dna.motifs import Motifs, probabilities_of
 from scomics_lite.validation import InputError
 
+BUNDLED = "JASPAR2024_CORE_vertebrates_nr.txt.gz"
 GZIP = b"\x1f\x8b"
 MEME_SITES = 20  # what MEME's own tools assume where a file gives no nsites
 ROUNDED = 0.02  # four probabilities, each rounded to two digits
 NUMBER = re.compile(r"[^\s\[\]]+")
+
+
+def read_motifs(path):
+    r"""Read motifs from a file in JASPAR's or MEME's text format.
+
+    Parameters
+    ----------
+    path : path
+        JASPAR: a line ``>id name``, then four rows of counts, with or without letters and brackets. MEME (minimal
+        format): ``MOTIF id name``, then ``letter-probability matrix:`` and a row of four probabilities for each place.
+        Plain text, or compressed by gzip.
+
+    Returns
+    -------
+    Motifs
+        Counts become probabilities as in `probabilities_of`. MEME's files hold probabilities: these times ``nsites``
+        stand for the counts, or times 20, MEME's own default, where the file does not tell.
+
+    Raises
+    ------
+    InputError
+        For a file that is not there, or not as above; the message names line and motif.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> _ = Path("own.jaspar").write_text(">M1 own\nA [8 0]\nC [0 8]\nG [0 0]\nT [0 0]\n")
+    >>> read_motifs("own.jaspar").matrices[0].round(3)
+    array([[0.804, 0.065, 0.065, 0.065],
+           [0.065, 0.804, 0.065, 0.065]])
+    """
+    ids, names, counts, known = parse_motifs(path)
+    matrices = [probabilities_of(matrix) for matrix in counts]
+    kept = [matrix if is_known else None for matrix, is_known in zip(counts, known, strict=True)]
+    return Motifs(ids, names, matrices, kept)
+
+
+@cache
+def jaspar_motifs():
+    """Give the motifs of JASPAR 2024: CORE, vertebrates, the latest version of each (Rauluseviciute et al. 2024).
+
+    Returns
+    -------
+    Motifs
+        879, with 828 names of factors and of pairs of them, in the order of their ids. Their card is
+        ``data/jaspar/README.md``.
+
+    Examples
+    --------
+    >>> len(jaspar_motifs())
+    879
+    """
+    return read_motifs(data_folder() / "jaspar" / BUNDLED)
 
 
 def parse_motifs(path):
@@ -75,7 +132,7 @@ def _text(path):
 def _blocks(lines, mark):
     """Cut lines (number, text) where one begins with the mark; give the number, heading and lines of each block."""
     starts = [place for place, (_, line) in enumerate(lines) if line.startswith(mark)]
-    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+    for start, end in zip(starts, [*starts, len(lines)][1:], strict=True):
         number, heading = lines[start]
         yield number, heading.removeprefix(mark).split(maxsplit=1), lines[start + 1 : end]
 

@@ -5,7 +5,7 @@ import numpy as np
 from scomics_lite.dna.motifs import EVEN, check_background
 from scomics_lite.validation import InputError
 
-ERROR = 0.01  # bits: how much too high a threshold may be
+ERROR = 0.01  # bits: a threshold this much lower would be reached too often
 
 
 def score_thresholds(motifs, pvalue=1e-4, background=EVEN):
@@ -14,9 +14,8 @@ def score_thresholds(motifs, pvalue=1e-4, background=EVEN):
     The score of a site is S = Σ_j log2(p_j(x_j) / q(x_j)), with p the motif's probabilities and q the background, from
     which the letters of a random sequence are drawn independently. The distribution of S is that of a sum of
     independent terms, and is built up place by place (Staden 1989): P_j(s) = Σ_x q(x) P_{j-1}(s - L_j(x)). Scores are
-    held on a grid whose step is 0.01 bits divided by the width. Each term is rounded up, so that a score on the grid
-    is never below the true one: P(S ≥ θ) ≤ pvalue holds exactly, and θ is at most 0.01 bits above the smallest score
-    of which that is true.
+    held on a grid with width + 1 steps in 0.01 bits, and each term is rounded up, so that a score on the grid is never
+    below the true one, and less than 0.01 bits above it: P(S ≥ θ) ≤ pvalue < P(S ≥ θ - 0.01), exactly.
 
     Parameters
     ----------
@@ -39,7 +38,7 @@ def score_thresholds(motifs, pvalue=1e-4, background=EVEN):
 
     Examples
     --------
-    >>> from scomics_lite.dna.motifs import jaspar_motifs
+    >>> from scomics_lite.dna import jaspar_motifs
     >>> score_thresholds(jaspar_motifs().select(["MA0139.2"])).round(1)
     array([9.4])
     """
@@ -51,13 +50,13 @@ def score_thresholds(motifs, pvalue=1e-4, background=EVEN):
 
 def _threshold(scores, q, pvalue):
     """Give the threshold of one motif's scores (width, 4)."""
-    step = ERROR / len(scores)
+    step = ERROR / (len(scores) + 1)
     steps = np.ceil(scores / step - 1e-9).astype(int)  # (width, 4); a term that lies on the grid stays there
     lowest = steps.min(axis=1)
     tail = np.cumsum(_distribution(steps - lowest[:, None], q)[::-1])[::-1]  # P(S >= score) along the grid
-    reached = np.flatnonzero(tail <= pvalue)
-    if len(reached):
-        return (reached[0] + lowest.sum()) * step
+    rare = np.flatnonzero(tail <= pvalue)
+    if len(rare):
+        return (rare[0] + lowest.sum()) * step
     return scores.max(axis=1).sum() + np.log2(tail[-1] / pvalue)
 
 

@@ -2,16 +2,12 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import pandas as pd
 
-from scomics_lite.bundled import data_folder
-from scomics_lite.dna.motif_files import parse_motifs
 from scomics_lite.validation import InputError, did_you_mean, quoted
 
-BUNDLED = "JASPAR2024_CORE_vertebrates_nr.txt.gz"
 EVEN = (0.25, 0.25, 0.25, 0.25)
 SUM_TO_ONE = 1e-6
 
@@ -78,6 +74,7 @@ class Motifs:
 
         Examples
         --------
+        >>> from scomics_lite.dna import jaspar_motifs
         >>> jaspar_motifs().select(["GATA1::TAL1", "MA0139.2"]).names
         ('GATA1::TAL1', 'CTCF')
         """
@@ -106,6 +103,7 @@ class Motifs:
 
         Examples
         --------
+        >>> from scomics_lite.dna import jaspar_motifs
         >>> jaspar_motifs().table().round(2).loc["MA0139.2"].to_dict()
         {'name': 'CTCF', 'width': 15, 'information': 14.87, 'sites': 911.2}
         """
@@ -206,59 +204,6 @@ def check_background(background):
             f"yours are {[round(float(x), 6) for x in both]}"
         )
     return q
-
-
-def read_motifs(path):
-    r"""Read motifs from a file in JASPAR's or MEME's text format.
-
-    Parameters
-    ----------
-    path : path
-        JASPAR: a line ``>id name``, then four rows of counts, with or without letters and brackets. MEME (minimal
-        format): ``MOTIF id name``, then ``letter-probability matrix:`` and a row of four probabilities for each place.
-        Plain text, or compressed by gzip.
-
-    Returns
-    -------
-    Motifs
-        Counts become probabilities as in `probabilities_of`. MEME's files hold probabilities: these times ``nsites``
-        stand for the counts, or times 20, MEME's own default, where the file does not tell.
-
-    Raises
-    ------
-    InputError
-        For a file that is not there, or not as above; the message names line and motif.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> _ = Path("own.jaspar").write_text(">M1 own\nA [8 0]\nC [0 8]\nG [0 0]\nT [0 0]\n")
-    >>> read_motifs("own.jaspar").matrices[0].round(3)
-    array([[0.804, 0.065, 0.065, 0.065],
-           [0.065, 0.804, 0.065, 0.065]])
-    """
-    ids, names, counts, known = parse_motifs(path)
-    matrices = [probabilities_of(matrix) for matrix in counts]
-    kept = [matrix if is_known else None for matrix, is_known in zip(counts, known, strict=True)]
-    return Motifs(ids, names, matrices, kept)
-
-
-@cache
-def jaspar_motifs():
-    """Give the motifs of JASPAR 2024: CORE, vertebrates, the latest version of each (Rauluseviciute et al. 2024).
-
-    Returns
-    -------
-    Motifs
-        879, with 828 names of factors and of pairs of them, in the order of their ids. Their card is
-        ``data/jaspar/README.md``.
-
-    Examples
-    --------
-    >>> len(jaspar_motifs())
-    879
-    """
-    return read_motifs(data_folder() / "jaspar" / BUNDLED)
 
 
 def probabilities_of(counts):
