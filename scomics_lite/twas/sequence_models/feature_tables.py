@@ -1,5 +1,6 @@
 """Features that were computed elsewhere: tables of genes × tracks out of AnnData, HDF5 and text files."""
 
+import warnings
 from pathlib import Path
 
 import anndata
@@ -11,7 +12,7 @@ from scipy import sparse
 from scomics_lite.twas.exchange.file_access import open_by_content
 from scomics_lite.twas.sequence_models.hdf5_features import read_hdf5
 from scomics_lite.twas.sequence_models.text_features import read_text
-from scomics_lite.validation import InputError, did_you_mean, quoted
+from scomics_lite.validation import InputError, quoted
 
 HDF5 = b"\x89HDF\r\n\x1a\n"  # the first bytes of such a file
 BLOCK = 1024  # genes looked at together
@@ -69,7 +70,9 @@ def read_features(path, *, genes=None, key=None):
     with open_by_content(path) as file:  # which says what is wrong with a path
         is_hdf5 = file.read(len(HDF5)) == HDF5
     read = read_text if not is_hdf5 else _read_anndata if _is_anndata(path) else read_hdf5
-    found = read(path, wanted, key)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*names are not unique", UserWarning)  # which is refused below
+        found = read(path, wanted, key)
     _check_genes(path, found.obs_names)
     found = found if wanted is None else _in_order(path, found, wanted)
     found.var_names = _track_names(path, found.var_names)
@@ -108,6 +111,8 @@ def _read_anndata(path, wanted, key):
 
 
 def _check_genes(path, names):
+    if len(names) == 0:
+        raise InputError(f"{path} has no gene, or none of those asked for")
     if not names.is_unique:
         name = names[names.duplicated()][0]
         places = ", ".join(str(place + 1) for place in np.flatnonzero(names == name)[:FEW])
@@ -121,9 +126,9 @@ def _in_order(path, found, wanted):
     places = found.obs_names.get_indexer(wanted)
     lacking = wanted[places < 0]
     if len(lacking):
-        shown = did_you_mean(lacking[0], found.obs_names) if len(found.obs_names) <= 10 else _some(found.obs_names)
         raise InputError(
-            f"{path} lacks {len(lacking):,} of the {len(wanted):,} genes asked for: {_some(lacking)}. It has {shown}"
+            f"{path} lacks {len(lacking):,} of the {len(wanted):,} genes asked for: {_some(lacking)}. Names are to be "
+            "those of the file, with versions (ENSG00000000003.15) where it has them"
         )
     return found if np.array_equal(places, np.arange(found.n_obs)) else found[places].copy()
 
