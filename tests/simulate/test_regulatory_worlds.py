@@ -441,6 +441,8 @@ def test_measurements_that_cannot_be_are_named(world):
         world.cells(n_donors=81)
     with pytest.raises(InputError, match="cells_each must be a whole number, 1 at least"):
         world.pseudobulk(cells_each=0)
+    with pytest.raises(InputError, match="rng must be a number"):
+        world.gwas(rng=None)
     with pytest.raises(InputError, match="cell_type 'NK' is none of this world's: B, T, Mono"):
         world.gwas(cell_type="NK")
 

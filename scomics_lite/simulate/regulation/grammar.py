@@ -1,6 +1,6 @@
 """The rules by which the DNA around a gene's start tells how much the gene is expressed, for each cell type."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -95,28 +95,26 @@ def draw_grammar(motifs, sequences, cell_types, sd, generator):
 
     scanner = dna.MotifFeatures(motifs, length=READ, bin_width=BIN, bins=REGION // BIN)
     phi = bound(scanner, sequences)
-    names, cell_types = pd.Index(motifs.names, name="motif"), list(cell_types)
-    active = np.sort(generator.choice(len(names), N_ACTIVE, replace=False))
-    effects = np.zeros((len(names), len(cell_types)))
+    n_motifs, cell_types = len(motifs), list(cell_types)
+    active = np.sort(generator.choice(n_motifs, N_ACTIVE, replace=False))
+    effects = np.zeros((n_motifs, len(cell_types)))
     effects[active] = _draw_effects(N_ACTIVE, len(cell_types), generator) / phi[:, active].std(axis=0)[:, None]
+    effects = pd.DataFrame(effects, pd.Index(motifs.names, name="motif"), cell_types)
+    pairs = _draw_pairs(phi, active, effects, generator)
+    nothing = pd.Series(0.0, cell_types)
+    drawn = Grammar(scanner, effects, pairs, nothing, nothing + 1)
+    raw = drawn.raw(phi)
+    return replace(drawn, mean=nothing + raw.mean(axis=0), scale=nothing + sd / raw.std(axis=0))
+
+
+def _draw_pairs(phi, active, effects, generator):
+    """Pairs of active motifs, and what they do together, of the share of variance that `SYNERGY` says."""
     motif, partner = generator.choice(active, (2, N_PAIRS), replace=False)
     together = (phi[:, motif] * phi[:, partner]).std(axis=0)
-    strength = _draw_effects(N_PAIRS, len(cell_types), generator) / together[:, None]
-    strength *= np.sqrt(SYNERGY / (1 - SYNERGY) * N_ACTIVE / N_PAIRS)
-    pairs = pd.DataFrame(strength, columns=cell_types)
-    pairs.insert(0, "motif", names[motif])
-    pairs.insert(1, "partner", names[partner])
-    nothing = pd.Series(0.0, index=cell_types)
-    drawn = Grammar(
-        scanner,
-        pd.DataFrame(effects, names, cell_types),
-        pairs,
-        nothing,
-        nothing + 1,
-    )
-    raw = drawn.raw(phi)
-    mean, scale = pd.Series(raw.mean(axis=0), cell_types), pd.Series(sd / raw.std(axis=0), cell_types)
-    return Grammar(drawn.scanner, drawn.effects, drawn.pairs, mean, scale)
+    size = np.sqrt(SYNERGY / (1 - SYNERGY) * N_ACTIVE / N_PAIRS)
+    strength = size * _draw_effects(N_PAIRS, effects.shape[1], generator) / together[:, None]
+    names = {"motif": effects.index[motif], "partner": effects.index[partner]}
+    return pd.DataFrame(names).join(pd.DataFrame(strength, columns=effects.columns))
 
 
 def _draw_effects(n, n_cell_types, generator):

@@ -35,7 +35,7 @@ class MediatedGwas:
     linear: pd.DataFrame
 
 
-def mediated_gwas(world, cell_type, causal_genes, n, mediated, polygenic, generator):
+def draw_gwas(world, cell_type, causal_genes, n, mediated, polygenic, generator):
     """Simulate the GWAS of others from the world's people."""
     levels, linear = linear_levels(world, cell_type)
     made = trait(

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from scomics_lite.simulate import drawing
-from scomics_lite.simulate.regulation import measurements, mediated_gwas, world_files
+from scomics_lite.simulate.regulation import measurements, mediated_gwas, setting_checks, world_files
 from scomics_lite.simulate.regulation.gene_levels import draw_gene_levels
 from scomics_lite.simulate.regulation.grammar import READ, Grammar, draw_grammar
 from scomics_lite.simulate.regulation.motif_choice import PLANTED, motif_bank
@@ -15,9 +15,6 @@ from scomics_lite.simulate.regulation.people import draw_people
 from scomics_lite.simulate.regulation.personal_levels import distal_parts, near_parts, personal_expression
 from scomics_lite.simulate.regulation.reference_genomes import PROGRAMS, draw_genome
 from scomics_lite.validation import InputError, is_number
-
-LARGEST_SD = 3  # natural logarithms: of two genes, one has 20 times the expression of the other
-SHORTEST_SPACING = 3_000  # base pairs: a region, and room for a gene's body and for distal SNPs
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,10 +90,10 @@ class RegulatoryWorld:
         n_people = self.dosages.n_obs
         if not is_number(n_donors) or n_donors != int(n_donors) or not 1 <= n_donors <= n_people:
             raise InputError(f"n_donors must be a whole number, 1 to {n_people} (the people); got {n_donors!r}")
-        _check_whole(cells_each=(cells_each, 1))
+        setting_checks.check_whole(cells_each=(cells_each, 1))
         donors = self.dosages.obs_names[: int(n_donors)]
         return measurements.draw_cells(
-            self.expression, self.cell_types, donors, int(cells_each), np.random.default_rng(rng)
+            self.expression, self.cell_types, donors, int(cells_each), setting_checks.source_of(rng)
         )
 
     def pseudobulk(self, *, cells_each=100, rng=0):
@@ -114,8 +111,8 @@ class RegulatoryWorld:
         AnnData, (people × cell types) × genes
             Counts; ``obs`` has ``person``, ``cell_type`` and ``n_cells``.
         """
-        _check_whole(cells_each=(cells_each, 1))
-        return measurements.draw_sums(self.expression, self.cell_types, int(cells_each), np.random.default_rng(rng))
+        setting_checks.check_whole(cells_each=(cells_each, 1))
+        return measurements.draw_sums(self.expression, self.cell_types, int(cells_each), setting_checks.source_of(rng))
 
     def gwas(self, *, causal_genes=20, cell_type=None, n=100_000, mediated=0.01, polygenic=0.01, rng=0):
         """Simulate a GWAS of other people, for a trait that some genes act on by their expression in one cell type.
@@ -142,8 +139,8 @@ class RegulatoryWorld:
         cell_type = self.cell_types[0] if cell_type is None else cell_type
         if cell_type not in self.cell_types:
             raise InputError(f"cell_type {cell_type!r} is none of this world's: {', '.join(self.cell_types)}")
-        generator = np.random.default_rng(rng)
-        return mediated_gwas.mediated_gwas(self, cell_type, causal_genes, n, mediated, polygenic, generator)
+        generator = setting_checks.source_of(rng)
+        return mediated_gwas.draw_gwas(self, cell_type, causal_genes, n, mediated, polygenic, generator)
 
     def write(self, folder, *, cells=None, gwas=None):
         """Write the files that a study would have, and the truth.
@@ -238,6 +235,10 @@ def regulatory_world(
     InputError
         Settings that cannot be.
 
+    Notes
+    -----
+    The defaults take 13 CPU seconds and 0.8 GB; 300 genes and 200 people a third of the time.
+
     Examples
     --------
     >>> world = regulatory_world(22, 20, rng=1)
@@ -248,11 +249,12 @@ def regulatory_world(
     """
     from scomics_lite import dna  # here, not above: torch takes two seconds to import
 
-    cell_types = _check(n_genes, n_people, cell_types, spacing, rng)
+    cell_types = setting_checks.check_world(n_genes, n_people, cell_types, spacing)
+    n_genes, n_people, spacing = int(n_genes), int(n_people), int(spacing)
     drawing.check_fractions(confounding=confounding)
-    _check_sizes(sequence_share, sequence_sd, environment_sd)
-    _check_people(distal_heritability, snp_spacing, window)
-    genomic, grammatic, other, personal, distal, environment = np.random.default_rng(rng).spawn(6)
+    setting_checks.check_sizes(sequence_share, sequence_sd, environment_sd)
+    setting_checks.check_people(distal_heritability, snp_spacing, window)
+    genomic, grammatic, other, personal, distal, environment = setting_checks.source_of(rng).spawn(6)
     motifs = motif_bank().select(PLANTED)
     drawn = draw_genome(n_genes, spacing, motifs, genomic)
     genes, sequences = drawn.genes, {chromosome: drawn.text(chromosome) for chromosome in drawn.codes}
@@ -282,42 +284,3 @@ def regulatory_world(
         **drawing.seed_of(rng),
     }
     return RegulatoryWorld(sequences, genes, drawn.travel, drawn.sites, dosages, grammar, expression, weights, settings)
-
-
-# --- checks -----------------------------------------------------------------------------------------------------------
-
-
-def _check(n_genes, n_people, cell_types, spacing, rng):
-    """Refuse what cannot be, and list the cell types."""
-    _check_whole(n_genes=(n_genes, 10), n_people=(n_people, 10), spacing=(spacing, SHORTEST_SPACING))
-    drawing.check_settings(n_genes, rng)
-    if isinstance(cell_types, str):
-        raise InputError(f"cell_types is one text, {cell_types!r}; give a list of names: ['{cell_types}']")
-    names = [str(name) for name in cell_types]
-    if not names or len(set(names)) < len(names):
-        raise InputError(f"cell_types must be different names, one at least; got {names}")
-    return names
-
-
-def _check_sizes(sequence_share, sequence_sd, environment_sd):
-    if not is_number(sequence_share) or not 0 < sequence_share <= 1:
-        raise InputError(f"sequence_share must be above 0 and at most 1; got {sequence_share!r}")
-    for name, sd in {"sequence_sd": sequence_sd, "environment_sd": environment_sd}.items():
-        if not is_number(sd) or not 0 < sd <= LARGEST_SD:
-            raise InputError(f"{name} is a standard deviation of natural logarithms, above 0 and at most 3; got {sd!r}")
-
-
-def _check_people(distal_heritability, snp_spacing, window):
-    if not is_number(distal_heritability) or not 0 <= distal_heritability < 1:
-        raise InputError(f"distal_heritability must be at least 0 and below 1; got {distal_heritability!r}")
-    if not is_number(snp_spacing) or not 20 <= snp_spacing <= 2_000:
-        raise InputError(f"snp_spacing must be 20 to 2,000 base pairs; got {snp_spacing!r}")
-    if not is_number(window) or not READ < window < np.inf:
-        raise InputError(f"window must be above {READ:,} base pairs, what is read around a gene; got {window!r}")
-
-
-def _check_whole(**numbers):
-    """Refuse what is no whole number, or too small: ``name=(value, smallest)``."""
-    for name, (value, smallest) in numbers.items():
-        if not is_number(value) or value != int(value) or value < smallest:
-            raise InputError(f"{name} must be a whole number, {smallest:,} at least; got {value!r}")
