@@ -29,6 +29,7 @@ from scomics_lite.twas.genotypes.alleles import alignment, complement, is_palind
 from scomics_lite.twas.genotypes.plink_files import read_plink, write_plink
 from scomics_lite.twas.genotypes.snp_filters import filter_snps, genotype_counts, hardy_weinberg
 from scomics_lite.twas.genotypes.vcf_files import read_vcf
+from scomics_lite.twas.linearised.gene_heritability import cis_heritability
 from scomics_lite.twas.linearised.linear_models import linearise
 from scomics_lite.twas.linearised.model_folders import LinearModels
 from scomics_lite.twas.meaning.causal_genes import expression_correlation, locus_posterior
@@ -64,6 +65,7 @@ __all__ = [
     "across_people",
     "alignment",
     "chromosome_split",
+    "cis_heritability",
     "colocalisation",
     "complement",
     "correct_zscores",

@@ -10,6 +10,8 @@ import pytest
 from scomics_lite.twas import (
     LinearModels,
     covariances,
+    elastic_net_path,
+    kkt_violation,
     linearise,
     predict_expression,
     read_covariance,
@@ -251,3 +253,31 @@ def test_results_are_lines_of_json(study):
     y = np.column_stack([predicted.layers[name][:, 0] for name in predicted.layers])
     result = fit_cell_types("g0", dosages.X[:, :12], y, [0], folds=3)
     assert json.loads(json.dumps(result)) == result
+
+
+def test_no_elastic_net_gives_the_weights_of_the_worked_example():
+    """Three people, SNPs in perfect LD (rs1 = 2 - 2 rs3); weights of (0.12, -0.05, 0) were told for them."""
+    dosages = pd.DataFrame([[2, 1, 0], [0, 2, 1], [2, 0, 0]], columns=["rs1", "rs2", "rs3"])
+    y, told = np.array([0.63, 0.45, 0.70]), np.array([0.12, -0.05, 0.0])
+    # A weight above 0 needs a SNP that goes up with what is left (KKT); rs1 goes down, whatever λ and mixing are.
+    left = y - dosages.to_numpy() @ told
+    centred = dosages - dosages.mean()
+    assert (centred.T @ left / 3).round(4).tolist() == [-0.0444, 0.03, 0.0222]
+    # Without an intercept rs2, whose weight is below 0, would have to go down with what is left.
+    assert (dosages.T @ left / 3).round(3).tolist() == [0.6, 0.513, 0.183]
+    nearest, violations = {}, []
+    for standardize in (True, False):
+        for mixing in np.linspace(0, 1, 21):
+            path = elastic_net_path(
+                dosages, y, mixing=mixing, standardize=standardize, lambdas=np.geomspace(1e-6, 10, 200)
+            )
+            distance = np.sqrt(((path.coefficients - told) ** 2).sum(axis=1))
+            nearest[standardize, round(mixing, 2)] = distance.min()
+            assert path.coefficients["rs1"].max() < 0.0561
+            violations += [
+                kkt_violation(dosages, y, told, left.mean(), lambda_, mixing, standardize)
+                for lambda_ in (1e-4, 0.01, 1)
+            ]
+    assert min(violations) > 1  # of λ itself
+    assert min(nearest.values()) == pytest.approx(0.065, abs=0.001)
+    assert min(nearest, key=nearest.get)[0] is False
