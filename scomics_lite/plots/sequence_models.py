@@ -135,8 +135,8 @@ def dial(table, *, ax=None):
 def fidelity(table, *, ax=None):
     """Plot how much of a sequence model's predictions SNPs with weights keep: the fidelity of each gene, by cell type.
 
-    With heritabilities it is fidelity against heritability, a point for each gene, and the diagonal; without them the
-    share of genes below each fidelity, a line for each cell type. Fidelity is R² in people left out: 1 where weights
+    With heritabilities it is fidelity against heritability, a point for each gene; without them the share of genes
+    below each fidelity, a line for each cell type. Fidelity is R² in people left out: 1 where weights
     say what the model says, 0 or less where they say nothing of it.
 
     Parameters
@@ -179,7 +179,6 @@ def fidelity(table, *, ax=None):
                 [], label=label
             )
     if has_heritability:
-        ax.plot([0, 1], [0, 1], color=OKABE_ITO["black"], linewidth=0.8, label="equal")
         ax.set(xlabel="heritability in the window", ylabel="fidelity of the weights (R²)", xlim=(-0.02, 1.02))
         ax.set_ylim(top=1.02)
     else:
