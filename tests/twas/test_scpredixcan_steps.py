@@ -85,9 +85,9 @@ def test_another_input_is_named_and_deleting_what_the_message_names_works(place)
 
 def test_another_setting_is_named_with_both_values(place):
     do_step(place, INPUTS, SETTINGS, writing([]))
-    with pytest.raises(InputError, match=r"another window \(1000000.0, now 500000.0\)"):
+    with pytest.raises(InputError, match=r"made with window 1000000.0 \(now 500000.0\)\."):
         do_step(place, INPUTS, SETTINGS | {"window": 5e5}, writing([]))
-    with pytest.raises(InputError, match=r"another folds \(null, now 5\)"):
+    with pytest.raises(InputError, match=r"with folds null \(now 5\)"):
         do_step(place, INPUTS, SETTINGS | {"folds": 5}, writing([]))
 
 

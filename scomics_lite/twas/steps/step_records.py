@@ -7,6 +7,7 @@ of each file. It holds no time and no path: the same run anywhere gives the same
 import hashlib
 import json
 import platform
+import re
 import shutil
 from importlib import metadata
 
@@ -16,6 +17,7 @@ from scomics_lite.validation import InputError, warn
 
 RECORD, UNFINISHED = "step.json", "unfinished"
 PACKAGES = ("scomics-lite", "numpy", "scipy", "pandas", "anndata", "h5py", "numba", "torch", "safetensors", "pyfaidx")
+STEP = re.compile(r"(\d+)_")  # how the folders of steps begin
 BLOCK = 1 << 20  # bytes read together
 
 
@@ -125,6 +127,53 @@ def checksum(path):
     return whole.hexdigest()
 
 
+def is_done(place):
+    """Tell whether a step has ended, whatever it was made from.
+
+    Parameters
+    ----------
+    place : Path
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> is_done(Path("9_nothing"))
+    False
+    """
+    return "files" in (_read(place) or {})
+
+
+def recorded_checksums(place, ending=""):
+    """Give the checksums of a finished step's files, out of its record.
+
+    Parameters
+    ----------
+    place : Path
+    ending : str
+        Of the names of the files that are asked for.
+
+    Returns
+    -------
+    dict of str to str
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> def count(place, unfinished):
+    ...     _ = (place / "count.txt").write_text("3")
+    >>> do_step(Path("2_count"), {}, {}, count)
+    True
+    >>> list(recorded_checksums(Path("2_count"), ".txt"))
+    ['count.txt']
+    """
+    files = json.loads((place / RECORD).read_text(encoding="utf-8"))["files"]
+    return {name: text for name, text in files.items() if name.endswith(ending)}
+
+
 def _files(place):
     """List the step's files, by their names inside its folder."""
     paths = (path.relative_to(place) for path in place.rglob("*") if path.is_file() and not path.name.startswith("."))
@@ -157,22 +206,24 @@ def _is_begun(place):
 
 def _compare(place, before, now):
     """Stop where inputs or settings are others than those the step was made from; warn of other packages."""
-    inputs = [f"another {name}" for name in now["inputs"] if before["inputs"].get(name) != now["inputs"][name]]
-    names = {**now["settings"], **before["settings"]}
+    inputs = [f"from another {name}" for name in _differing(before["inputs"], now["inputs"])]
     settings = [
-        f"another {name} ({_shown(before['settings'], name)}, now {_shown(now['settings'], name)})"
-        for name in names
-        if before["settings"].get(name) != now["settings"].get(name)
+        f"with {name} {_shown(before['settings'], name)} (now {_shown(now['settings'], name)})"
+        for name in _differing(before["settings"], now["settings"])
     ]
     if inputs or settings:
         raise InputError(
-            f"{place} was made from {', '.join(inputs + settings)}. Give that again, or another folder to work in; or "
+            f"{place} was made {', '.join(inputs + settings)}. Give that again, or another folder to work in; or "
             f"{_delete(place)}"
         )
     other = {name: old for name, old in before["versions"].items() if now["versions"].get(name, old) != old}
     if other:
         shown = ", ".join(f"{name} {old}, now {now['versions'][name]}" for name, old in other.items())
         warn(f"{place} was made with {shown}: its numbers are taken as they are; {_delete(place)}")
+
+
+def _differing(before, now):
+    return [name for name in {**now, **before} if before.get(name) != now.get(name)]
 
 
 def _shown(settings, name):
@@ -191,7 +242,8 @@ def _check_files(place, files):
 
 def _delete(place):
     """Say what has to go: the step, and those that were made from it."""
-    later = sorted(path.name for path in place.parent.iterdir() if path.is_dir() and path.name > place.name)
-    names = [place.name, *(name for name in later if name[:1].isdigit() and name[1:2] == "_")]
+    number = STEP.match(place.name)
+    later = [path.name for path in sorted(place.parent.iterdir()) if path.is_dir() and STEP.match(path.name)]
+    names = [place.name, *(name for name in later if number and int(STEP.match(name)[1]) > int(number[1]))]
     listed = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
     return f"delete {listed}, which {'are' if len(names) > 1 else 'is'} then made anew"
