@@ -20,12 +20,7 @@ import measure
 import numpy as np
 
 LENGTH = 2048
-RUNS = {  # tool: sequences for 100 motifs, for all
-    "ours, middle 1,024": (512, 128),
-    "ours, all letters": (256, 64),
-    "lightmotif": (64, 16),
-    "memelite": (64, 16),
-}
+SEQUENCES = (1024, 128)  # for 100 motifs, for all
 
 
 def ours(motifs, sequences, bins):
@@ -95,7 +90,7 @@ def write_some(folder, every):
     """Write every so many of the bundled motifs; give the file and how many."""
     bundled = Path(__file__).parents[1] / "data" / "jaspar" / "JASPAR2024_CORE_vertebrates_nr.txt.gz"
     blocks = gzip.decompress(bundled.read_bytes()).decode().split(">")[1:]
-    kept = [blocks[int(i)] for i in np.arange(0, len(blocks), every)]
+    kept = [blocks[int(i)] for i in np.arange(0, len(blocks) - 0.5, every)]
     path = Path(folder) / f"{len(kept)}.txt.gz"
     path.write_bytes(gzip.compress("".join(">" + block for block in kept).encode()))
     return path, len(kept)
@@ -114,11 +109,10 @@ def main():
     print(", ".join(versions), end="\n\n")
     print("| tool | motifs | sequences | CPU seconds | sequences a second | peak MB |\n|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        for size, every in enumerate((8.79, 1)):
+        for n, every in zip(SEQUENCES, (8.79, 1), strict=True):
             path, motifs = write_some(folder, every)
-            for tool, numbers in RUNS.items():
+            for tool in CALLS:
                 python = sys.executable if tool.startswith("ours") else options.python
-                n = numbers[size]
                 cost = measure.report([python, Path(__file__), "--run", tool, path, n])
                 if isinstance(cost, str):
                     print(f"| {tool} | {motifs} | {n} | {cost} | | |", flush=True)

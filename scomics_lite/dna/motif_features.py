@@ -113,7 +113,8 @@ class MotifFeatures(torch.nn.Module):
         batch : int
             How many at a time. In memory is a number for each strand and place of the motifs of one width: 8 bytes ×
             batch × bins × bin_width × motifs of this width; 18 MB for the 139 motifs of width 9 in JASPAR, with the
-            defaults. Few at a time stay in a processor's cache; a GPU wants more.
+            defaults. Few at a time stay in a processor's cache; a GPU wants more. The last digits of
+            float32 can depend on it.
         progress : bool
             Whether to show a bar.
 
@@ -127,6 +128,8 @@ class MotifFeatures(torch.nn.Module):
             For a sequence of another length, or with letters that are not DNA's; its number is told, from 1.
         """
         sequences = _check_lengths(sequences, self.length)
+        if batch < 1:
+            raise InputError(f"batch must be one sequence at least, not {batch}")
         results = np.empty((len(sequences), len(self.tracks)), np.float32)
         with torch.no_grad(), tqdm(total=len(sequences), unit="sequence", disable=no_bar(progress)) as bar:
             for start in range(0, len(sequences), batch):

@@ -225,6 +225,11 @@ def test_settings_that_do_not_go_together_are_refused(settings, message):
         small_module(np.random.default_rng(1), **settings)
 
 
+def test_a_batch_of_nothing_is_refused():
+    with pytest.raises(InputError, match="batch must be one sequence at least, not 0"):
+        small_module(np.random.default_rng(1)).features(["A" * 60], batch=0)
+
+
 def test_no_motifs_and_a_sequence_shorter_than_the_module_s_are_refused():
     with pytest.raises(InputError, match="there are no motifs"):
         MotifFeatures(Motifs([], [], []))
