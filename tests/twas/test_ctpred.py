@@ -90,21 +90,22 @@ def test_training_is_that_of_a_plain_torch_network_with_adam(tied, output):
 
 def test_a_cell_type_trained_alone_is_the_same_as_in_company():
     x, percentiles, split = world()
+    settings = {"device": "cpu", "epochs": 40, "patience": 4, "batch_size": 50}
     percentiles = percentiles.mask(np.random.default_rng(1).random(percentiles.shape) < 0.1)
     with pytest.warns(UserWarning, match="genes have no percentile in cell type"):
-        together = CtPred(device="cpu", epochs=40, patience=4).fit(x, percentiles, split, progress=False)
+        together = CtPred(**settings).fit(x, percentiles, split, progress=False)
     stops = together.history.dropna().groupby("cell_type")["epoch"].max()
     assert len(set(stops)) > 1  # they stop at different times
     for cell_type in percentiles:
         with pytest.warns(UserWarning, match="genes have no percentile in cell type"):
-            alone = CtPred(device="cpu", epochs=40, patience=4).fit(x, percentiles[[cell_type]], split, progress=False)
+            alone = CtPred(**settings).fit(x, percentiles[[cell_type]], split, progress=False)
         np.testing.assert_allclose(alone.predict(x)[cell_type], together.predict(x)[cell_type], atol=2e-5)
         assert alone.history["epoch"].max() == stops[cell_type]
 
 
 def test_the_weights_that_are_kept_are_those_of_the_best_epoch():
     x, percentiles, split = world()
-    model = CtPred(device="cpu", epochs=60, patience=5).fit(x, percentiles, split, progress=False)
+    model = CtPred(device="cpu", epochs=60, patience=5, batch_size=40).fit(x, percentiles, split, progress=False)
     history, rows = model.history, split == "validation"
     best = history[history["best"]].set_index("cell_type")["validation_loss"]
     loss = ((model.predict(x)[rows] - percentiles[rows]) ** 2).mean()

@@ -39,14 +39,14 @@ class KilledError(Exception):
 
 def stop_after(epochs, monkeypatch):
     """Make the training stop right after a checkpoint."""
-    write, count = network_training.Training.write, iter(range(1, 1000))
+    write, count = network_training.write_checkpoint, iter(range(1, 1000))
 
-    def write_and_stop(self, path, header):
-        write(self, path, header)
+    def write_and_stop(training, path, header):
+        write(training, path, header)
         if next(count) == epochs:
             raise KilledError
 
-    monkeypatch.setattr(network_training.Training, "write", write_and_stop)
+    monkeypatch.setattr(network_training, "write_checkpoint", write_and_stop)
 
 
 def test_a_run_that_was_stopped_after_any_epoch_ends_with_the_same_bytes(tmp_path, monkeypatch):

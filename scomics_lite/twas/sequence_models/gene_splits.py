@@ -81,8 +81,8 @@ def random_split(genes, *, validation=0.15, test=0.15, rng=0):
 
     Examples
     --------
-    >>> random_split(pd.Index([f"g{i}" for i in range(20)])).value_counts().to_dict()
-    {'train': 14, 'validation': 3, 'test': 3}
+    >>> random_split(pd.Index([f"g{i}" for i in range(20)])).value_counts()[["train", "validation", "test"]].tolist()
+    [14, 3, 3]
     """
     names = genes.obs_names if is_anndata(genes) else getattr(genes, "index", genes)
     names = pd.Index(names)

@@ -11,10 +11,8 @@ from scomics_lite import __version__
 from scomics_lite.progress import no_bar
 from scomics_lite.twas.sequence_models.feature_matrices import standardisation
 from scomics_lite.twas.sequence_models.stacked_networks import new_network
-from scomics_lite.twas.sequence_models.tensor_files import read_arrays, write_arrays
+from scomics_lite.twas.sequence_models.training_checkpoints import read_checkpoint, write_checkpoint
 from scomics_lite.validation import InputError, quoted
-
-KIND = "ctPred checkpoint"
 
 
 def train(data, settings, device, *, checkpoint=None, progress=True):
@@ -52,12 +50,12 @@ def train(data, settings, device, *, checkpoint=None, progress=True):
         fingerprint = data.fingerprint() | settings
         header = {"fingerprint": fingerprint, "version": __version__, "torch": torch.__version__}
         if Path(checkpoint).exists():
-            training.read(checkpoint, header)
+            read_checkpoint(training, checkpoint, header)
     with tqdm(None, "epochs", settings["epochs"], initial=training.epoch, disable=no_bar(progress)) as bar:
         while not training.is_over():
             training.run_epoch()
             if checkpoint is not None:
-                training.write(checkpoint, header)
+                write_checkpoint(training, checkpoint, header)
             bar.update()
     return training
 
@@ -186,87 +184,9 @@ class Training:
             weights.data.copy_(self.best[name])
         return self.network.eval().requires_grad_(False)
 
-    def write(self, path, header):
-        """Write a checkpoint: everything that the next epoch depends on.
-
-        Parameters
-        ----------
-        path : path
-        header : dict
-        """
-        tensors = {f"network.{name}": weights for name, weights in self.network.named_parameters()}
-        tensors |= {f"best.{name}": weights for name, weights in self.best.items()}
-        tensors |= {"history": self.history, "best_loss": self.best_loss, "best_epoch": self.best_epoch}
-        for number, state in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"adam.{number}.{name}": value for name, value in state.items()}
-        write_arrays(path, as_arrays(tensors), header | {"kind": KIND})
-
-    def read(self, path, header):
-        """Go on from a checkpoint.
-
-        Parameters
-        ----------
-        path : path
-        header : dict
-            With the ``fingerprint`` that it has to have.
-
-        Raises
-        ------
-        InputError
-            If it was made of other data or settings: they are named.
-        """
-        arrays, found = read_arrays(path, KIND)
-        _compare(path, found["fingerprint"], header["fingerprint"])
-        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        self.history, self.best_loss, self.best_epoch = (
-            tensors[name] for name in ("history", "best_loss", "best_epoch")
-        )
-        with torch.no_grad():
-            for name, weights in self.network.named_parameters():
-                weights.copy_(tensors[f"network.{name}"])
-                self.best[name] = tensors[f"best.{name}"].to(weights.device)
-        states = {}
-        for name, value in tensors.items():
-            if name.startswith("adam."):
-                _, number, what = name.split(".")
-                states.setdefault(int(number), {})[what] = value
-        self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": states})
-
-
-def as_arrays(tensors):
-    """Bring tensors to the CPU, as arrays.
-
-    Parameters
-    ----------
-    tensors : dict of str to torch.Tensor
-
-    Returns
-    -------
-    dict of str to ndarray
-
-    Examples
-    --------
-    >>> as_arrays({"x": torch.ones(2)})
-    {'x': array([1., 1.], dtype=float32)}
-    """
-    return {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
-
 
 def _shared(matrix):
     """Look at a matrix as a tensor without copying it; nothing here writes into it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         return torch.from_numpy(matrix)
-
-
-def _compare(path, before, now):
-    other = [name for name in now if before.get(name) != now[name]]
-    if other:
-        shown = [f"{name} ({before.get(name)}, now {now[name]})" if _is_short(now[name]) else name for name in other]
-        raise InputError(
-            f"{path} was begun with other {', '.join(shown)}. Take them again to go on, or another file to begin anew"
-        )
-
-
-def _is_short(value):
-    return not (isinstance(value, str) and len(value) == 32)  # a digest tells a reader nothing

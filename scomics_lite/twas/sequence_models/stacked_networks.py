@@ -33,8 +33,8 @@ def squash(x):
 
     Examples
     --------
-    >>> squash(torch.tensor([-1.0, 0.0, 1.0, 100.0])).numpy().round(3).tolist()
-    [0.0, 0.0, 0.591, 1.0]
+    >>> print(squash(torch.tensor([-1.0, 0.0, 1.0, 100.0])).numpy().round(3))
+    [0.    0.    0.591 1.   ]
     """
     positive = functional.relu(x)
     return positive / (1 + functional.softplus(positive - 1))
