@@ -157,6 +157,20 @@ def test_files_are_read_back_as_they_were_written(study, linear, tmp_path):
     linear.write(tmp_path / "linear", overwrite=True)
 
 
+def test_a_cell_type_without_models_has_no_files(tmp_path):
+    dosages, predicted, genes = make_predictions()
+    predicted.layers["B cell"][:] = 0.5
+    with pytest.warns(UserWarning, match="no gene is kept in 1 of 2 cell types, 'B cell'"):
+        found = linearise(dosages, predicted, genes, **QUICK)
+    assert list(found.write(tmp_path / "linear")) == ["T/NK"]
+    assert len(found.models["B cell"]) == 0
+    predicted.layers["T/NK"][:] = 0.5
+    with pytest.warns(UserWarning, match="no gene is kept in 2 of 2 cell types"):
+        found = linearise(dosages, predicted, genes, **QUICK)
+    assert found.write(tmp_path / "none") == {}
+    assert found.fidelity["status"].eq("constant prediction").all()
+
+
 def test_cell_types_with_the_same_file_name_are_refused():
     with pytest.raises(InputError, match=r"'CD4 T' and 'CD4/T' would have the same file, CD4_T\.db"):
         file_stems(["CD4 T", "CD4/T"])

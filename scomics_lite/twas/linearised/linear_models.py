@@ -5,6 +5,7 @@ A sum of dosages that says nearly the same can be applied: its weights go into P
 S-MultiXcan take them as they take those of PrediXcan.
 """
 
+import warnings
 from functools import partial
 from itertools import tee
 from operator import itemgetter
@@ -27,7 +28,7 @@ from scomics_lite.twas.weights.gene_windows import Windows, check_panel
 from scomics_lite.twas.weights.trained_genes import as_model
 from scomics_lite.twas.weights.training_data import TrainingData
 from scomics_lite.twas.weights.worker_processes import spread_over
-from scomics_lite.validation import InputError, did_you_mean, is_anndata, is_number, once, warn
+from scomics_lite.validation import InputError, did_you_mean, is_anndata, is_number, once, quoted, warn
 
 FILTERS = ("maf", "hwe", "missing", "ambiguous")
 
@@ -157,8 +158,14 @@ def _as_models(data, fits, windows, snps):
     models, own, tables = {}, {}, []
     for i, (name, one) in enumerate(data.items()):
         results = [gene[i] for gene in fits]
-        models[name], own[name] = as_model(one, results, windows, "predictive")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of no gene kept: it would not say in which cell type
+            models[name], own[name] = as_model(one, results, windows, "predictive")
         tables.append(_fidelity(name, results, models[name].others["training"]))
+    empty = [name for name, model in models.items() if not len(model)]
+    if empty:
+        some = ", ".join(map(quoted, empty))
+        warn(f"no gene is kept in {len(empty)} of {len(models)} cell types, {some}: fidelity['status'] says why")
     people, kept = next(iter(data.values())).people_trained_on, [model for model in models.values() if len(model)]
     joint = covariances(people, kept) if kept else Covariances.from_matrices({})
     return LinearModels(models, own, joint, pd.concat(tables, ignore_index=True), snps)

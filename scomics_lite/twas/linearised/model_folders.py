@@ -56,7 +56,8 @@ class LinearModels:
         ----------
         folder : path
             Made if it is not there. Gets ``CELL TYPE.db`` and ``CELL TYPE.txt.gz``, where signs and spaces of a name
-            become "_"; ``joint_covariances.txt.gz``, ``fidelity.csv`` and ``snps.csv.gz``.
+            become "_"; ``joint_covariances.txt.gz``, ``fidelity.csv`` and ``snps.csv.gz``. A cell type of which no gene
+            was kept has no files, since an empty model is none that could be read.
         overwrite : bool
             Whether files of these names may be replaced.
 
@@ -76,15 +77,17 @@ class LinearModels:
         >>> empty.write("linear")
         {}
         >>> sorted(path.name for path in Path("linear").iterdir())
-        ['fidelity.csv', 'joint_covariances.txt.gz', 'snps.csv.gz']
+        ['fidelity.csv', 'snps.csv.gz']
         """
-        folder, stems = Path(folder), file_stems(self.models)
+        folder = Path(folder)
+        stems = file_stems(name for name, model in self.models.items() if len(model))
         folder.mkdir(parents=True, exist_ok=True)
         paths = {name: (folder / f"{stem}.db", folder / f"{stem}.txt.gz") for name, stem in stems.items()}
         for name, (model, covariance) in paths.items():
             self.models[name].write(model, overwrite=overwrite)
             self.covariances[name].write(covariance, overwrite=overwrite)
-        self.joint_covariances.write(folder / JOINT, overwrite=overwrite)
+        if stems:
+            self.joint_covariances.write(folder / JOINT, overwrite=overwrite)
         for name, table, index in ((FIDELITY, self.fidelity, False), (SNPS, self.snps, True)):
             with new_file(folder / name, overwrite=overwrite) as file:
                 table.to_csv(file, index=index)

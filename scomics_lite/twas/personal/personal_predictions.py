@@ -98,14 +98,9 @@ def personal_expression(
     check_once(genes.index, "genes: gene")
     check_alleles(genome, haplotypes)
     overview, letters = look_at_genes(genome, genes, haplotypes, featuriser.length, pad=pad, progress=progress)
-    known = {
-        "people": digest(haplotypes.people),
-        "list of genes": digest(genes.index),
-        "sequences": letters,
-        "featuriser": featuriser_digest(featuriser),
-        "model": model_digest(models),
-        "average": average,
-    }
+    known = {}
+    if resume is not None:
+        known = _fingerprint(haplotypes, genes, letters, featuriser, models) | {"average": average}
     finished = FinishedGenes(resume, known)
     layers = np.full((len(models.cell_types), len(haplotypes.people), len(genes)), np.nan, dtype=np.float32)
     reference = np.full((len(genes), len(models.cell_types)), np.nan, dtype=np.float32)
@@ -116,8 +111,20 @@ def personal_expression(
             found = haplotype_sequences(genome, genes.loc[gene], haplotypes, featuriser.length, pad=pad)
             features = featuriser.features(found.sequences)[:, tracks]
             finished.add(_packed(gene, *predict_people(features, found.index, models, average)))
-        reference[place], layers[:, :, place] = _unpacked(finished.results[gene], layers.shape[:2])
-    return _annotated(layers, reference, genes.join(overview), dosages, models.cell_types)
+        reference[place], layers[:, :, place] = _unpacked(finished.results.pop(gene), layers.shape[:2])
+    table = genes.drop(columns=overview.columns, errors="ignore").join(overview)
+    return _annotated(layers, reference, table, dosages, models.cell_types)
+
+
+def _fingerprint(haplotypes, genes, letters, featuriser, models):
+    """Give digests of all that predictions depend on."""
+    return {
+        "people": digest(haplotypes.people),
+        "list of genes": digest(genes.index),
+        "sequences": letters,
+        "featuriser": featuriser_digest(featuriser),
+        "model": model_digest(models),
+    }
 
 
 def _packed(gene, reference, people):
