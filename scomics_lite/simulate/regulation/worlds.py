@@ -114,7 +114,7 @@ class RegulatoryWorld:
         setting_checks.check_whole(cells_each=(cells_each, 1))
         return measurements.draw_sums(self.expression, self.cell_types, int(cells_each), setting_checks.source_of(rng))
 
-    def gwas(self, *, causal_genes=20, cell_type=None, n=100_000, mediated=0.01, polygenic=0.01, rng=0):
+    def gwas(self, *, causal_genes=20, cell_type=None, n=100_000, mediated=0.01, polygenic=0.003, rng=0):
         """Simulate a GWAS of other people, for a trait that some genes act on by their expression in one cell type.
 
         Parameters
