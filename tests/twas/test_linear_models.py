@@ -157,13 +157,16 @@ def test_files_are_read_back_as_they_were_written(study, linear, tmp_path):
     linear.write(tmp_path / "linear", overwrite=True)
 
 
-def test_a_cell_type_without_models_has_no_files(tmp_path):
+def test_a_cell_type_without_genes_has_an_empty_model_that_says_why(tmp_path):
     dosages, predicted, genes = make_predictions()
     predicted.layers["B cell"][:] = 0.5
     with pytest.warns(UserWarning, match="no gene is kept in 1 of 2 cell types, 'B cell'"):
         found = linearise(dosages, predicted, genes, **QUICK)
     assert list(found.write(tmp_path / "linear")) == ["T/NK"]
-    assert len(found.models["B cell"]) == 0
+    assert not (tmp_path / "linear" / "B_cell.txt.gz").exists()
+    empty = read_model(tmp_path / "linear" / "B_cell.db")
+    assert len(empty) == 0
+    assert empty.others["training"]["status"].eq("constant prediction").all()
     predicted.layers["T/NK"][:] = 0.5
     with pytest.warns(UserWarning, match="no gene is kept in 2 of 2 cell types"):
         found = linearise(dosages, predicted, genes, **QUICK)

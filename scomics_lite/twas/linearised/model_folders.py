@@ -56,15 +56,15 @@ class LinearModels:
         ----------
         folder : path
             Made if it is not there. Gets ``CELL TYPE.db`` and ``CELL TYPE.txt.gz``, where signs and spaces of a name
-            become "_"; ``joint_covariances.txt.gz``, ``fidelity.csv`` and ``snps.csv.gz``. A cell type of which no gene
-            was kept has no files, since an empty model is none that could be read.
+            become "_"; ``joint_covariances.txt.gz``, ``fidelity.csv`` and ``snps.csv.gz``. Of a cell type without a
+            kept gene there is the model's file alone, whose table ``training`` says why.
         overwrite : bool
             Whether files of these names may be replaced.
 
         Returns
         -------
         dict of tuple of Path
-            The model's and the covariances' file of each cell type.
+            The model's and the covariances' file of each cell type that has genes.
 
         Raises
         ------
@@ -79,14 +79,15 @@ class LinearModels:
         >>> sorted(path.name for path in Path("linear").iterdir())
         ['fidelity.csv', 'snps.csv.gz']
         """
-        folder = Path(folder)
-        stems = file_stems(name for name, model in self.models.items() if len(model))
+        folder, stems = Path(folder), file_stems(self.models)
         folder.mkdir(parents=True, exist_ok=True)
         paths = {name: (folder / f"{stem}.db", folder / f"{stem}.txt.gz") for name, stem in stems.items()}
-        for name, (model, covariance) in paths.items():
+        for name, (model, _) in paths.items():
             self.models[name].write(model, overwrite=overwrite)
+        paths = {name: both for name, both in paths.items() if len(self.models[name])}
+        for name, (_, covariance) in paths.items():
             self.covariances[name].write(covariance, overwrite=overwrite)
-        if stems:
+        if paths:
             self.joint_covariances.write(folder / JOINT, overwrite=overwrite)
         for name, table, index in ((FIDELITY, self.fidelity, False), (SNPS, self.snps, True)):
             with new_file(folder / name, overwrite=overwrite) as file:
