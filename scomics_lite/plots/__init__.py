@@ -16,15 +16,10 @@ from scomics_lite.plots.inflation import zero_inflated_pmf, zeros
 from scomics_lite.plots.likelihoods import likelihood_ridge, profile, trace
 from scomics_lite.plots.models import design_matrix, dispersions, mean_variance, voom_trend
 from scomics_lite.plots.results import gene_counts, mean_difference, pvalue_histogram, volcano
-from scomics_lite.plots.sequence_models import (
-    dial,
-    fidelity,
-    power_by_method,
-    predicted_percentiles,
-    sign_across_people,
-)
+from scomics_lite.plots.sequence_models import fidelity, predicted_percentiles
 from scomics_lite.plots.sequences import motif_logo, variant_effect
 from scomics_lite.plots.snp_weights import coefficient_path, weights
+from scomics_lite.plots.study_rates import dial, power_by_method, sign_across_people
 from scomics_lite.plots.style import OKABE_ITO, use_style
 
 __all__ = [

@@ -126,14 +126,7 @@ def variant_effect(reference, alternative, *, position=None, label=4, ax=None):
         ax.text(1.01, row - ROW / 2, text, transform=ax.get_yaxis_transform(), va="center", fontsize="small")
     if position is not None:
         ax.axvline(_check_position(position), color=OKABE_ITO["black"], linestyle=":", linewidth=1, label="the SNP")
-    ax.set_yticks(np.arange(len(motifs)) - ROW / 2, reference.columns[motifs])
-    ax.set(ylim=(len(motifs) - 1 + 0.1, -1), xlabel="position (bp)", xlim=(x[0] - 0.5, x[-1] + 0.5))
-    ax.set_ylabel("motif; occupancy 0 to 1")
-    ax.ticklabel_format(axis="x", useOffset=False, style="plain")
-    ax.tick_params(axis="y", length=0)
-    ax.grid(visible=False)
-    ax.set_title("change", loc="right", fontsize="small")
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)
+    _frame_rows(ax, x, reference.columns[motifs])
     return ax
 
 
@@ -233,3 +226,14 @@ def _draw_motif(ax, x, reference, alternative, row):
         (new, "vermillion", "--", "alternative allele"),
     ):
         ax.step(x, line, where="mid", color=OKABE_ITO[color], linestyle=style, label=what * first)
+
+
+def _frame_rows(ax, x, names):
+    ax.set_yticks(np.arange(len(names)) - ROW / 2, names)
+    ax.set(ylim=(len(names) - 1 + 0.1, -1), xlabel="position (bp)", xlim=(x[0] - 0.5, x[-1] + 0.5))
+    ax.set_ylabel("motif; occupancy 0 to 1")
+    ax.ticklabel_format(axis="x", useOffset=False, style="plain")
+    ax.tick_params(axis="y", length=0)
+    ax.grid(visible=False)
+    ax.set_title("change", loc="right", fontsize="small")
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)

@@ -89,6 +89,7 @@ TAUGHT = (
     "plots.sequence_models",
     "plots.sequences",
     "plots.snp_weights",
+    "plots.study_rates",
     "plots.style",
     "quasi_likelihood",
     "rank_sum",
