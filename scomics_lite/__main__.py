@@ -32,6 +32,7 @@ COMMANDS = {
     "predixcan": "associate predicted expression with a trait of the same people",
     "multixcan": "the same for several models together",
     "train": "learn a model of expression from genotypes",
+    "scpredixcan": "from DNA, cells and a GWAS to genes: scPrediXcan's four steps",
 }
 COURSE = (
     "run",

@@ -1,8 +1,9 @@
 """The commands of chapter 6: from genotypes and expression to associations, in a shell.
 
 Each is a thin layer over a function of `scomics_lite.twas`: those on people are in `people_commands`, those on summary
-statistics in `summary_commands`. They take MetaXcan's names of options and write MetaXcan's columns, so that a command
-line carries over; options that do not apply are answered by name. Nothing of `twas` is imported before a command runs.
+statistics in `summary_commands`, the whole path from DNA in `scpredixcan_command`. They take MetaXcan's names of
+options and write MetaXcan's columns, so that a command line carries over; options that do not apply are answered by
+name. Nothing of `twas` is imported before a command runs.
 """
 
 import argparse
@@ -10,7 +11,7 @@ import time
 import warnings
 from functools import partial
 
-from scomics_lite.course import people_commands, summary_commands
+from scomics_lite.course import people_commands, scpredixcan_command, summary_commands
 from scomics_lite.course.command_options import Noted, answers, say
 from scomics_lite.validation import InputError
 
@@ -96,6 +97,26 @@ examples
 
 The model is a PredictDB file (tables weights and extra), which predict, s-predixcan and MetaXcan read."""
 
+SCPREDIXCAN = """\
+Which genes' expression, as their DNA tells it, is associated with a trait, and in which type of cells? scPrediXcan in
+four steps. 1: ctPred learns from the reference genome and single cells which genes are high in a cell type. 2: it is
+asked about the two genomes of every person. 3: weights of SNPs that say nearly the same. 4: S-PrediXcan in each cell
+type, S-MultiXcan across them.
+
+examples
+  scpredixcan --genome genome.fa --genes genes.gtf --cells cells.h5ad --people people.vcf.gz --gwas gwas.txt.gz \\
+      --folder work
+  scpredixcan --genome data/scpredixcan_example/genome.fa --genes data/scpredixcan_example/genes.gtf \\
+      --cells data/scpredixcan_example/cells.h5ad --people data/scpredixcan_example/people.vcf.gz \\
+      --gwas data/scpredixcan_example/gwas.txt.gz --window 10000 --folder build/scpredixcan_example
+
+The second one takes a minute. Each step is done once: stopped by Ctrl-C or otherwise, the same command goes on where it
+was; with another GWAS and --trait NAME it begins at step 4. step.json in each step's folder says what it was made from.
+
+files written: 1_ctpred/ (features.h5ad, ctpred.safetensors, performance.csv …), 2_people/expression.h5ad, 3_linear/
+(CELL_TYPE.db and CELL_TYPE.txt.gz for s-predixcan and MetaXcan, fidelity.csv …), 4_association/ (association.csv,
+multixcan.csv)."""
+
 COMMANDS = (  # function, its options, one line of help, the shortest call, all the rest
     (
         summary_commands.s_predixcan,
@@ -138,6 +159,13 @@ COMMANDS = (  # function, its options, one line of help, the shortest call, all 
         "weights from genotypes and expression",
         "(--plink PREFIX | --vcf FILE) --expression FILE --genes FILE --out FILE",
         TRAIN,
+    ),
+    (
+        scpredixcan_command.scpredixcan,
+        scpredixcan_command.scpredixcan_options,
+        "from DNA to genes: the four steps of scPrediXcan",
+        "--genome FILE --genes FILE --cells FILE --people FILE --gwas FILE --folder DIR",
+        SCPREDIXCAN,
     ),
 )
 

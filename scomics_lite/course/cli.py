@@ -36,8 +36,9 @@ def main(argv=None, root=ROOT):
     except (InputError, OSError) as error:
         print(f"scomics_lite {arguments.command}: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print(f"\nscomics_lite {arguments.command}: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        how_to_go_on = f"; {stop}" if str(stop) else ""
+        print(f"\nscomics_lite {arguments.command}: interrupted{how_to_go_on}", file=sys.stderr)
         return 130
 
 

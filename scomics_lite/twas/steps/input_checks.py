@@ -10,7 +10,7 @@ from scomics_lite.twas.sequence_models.gene_splits import PARTS
 from scomics_lite.twas.weights.gene_windows import Windows, gene_places
 from scomics_lite.validation import InputError, quoted, warn
 
-FEWEST = {"train": 20, "validation": 10, "test": 10}  # genes; of fewer a correlation says nothing
+FEWEST = {"train": 20, "validation": 5, "test": 5}  # genes; of fewer a correlation says nothing at all
 FEW_FOUND = 0.1  # of the panel's SNPs in the GWAS
 MANY_OTHER = (
     0.2  # of the SNPs that were found: of other SNPs half have, since strands may differ; usual are thousandths
@@ -62,7 +62,7 @@ def check_split(split):
     >>> check_split(pd.Series(["train"] * 30 + ["test"] * 15 + ["validation"] * 4))
     Traceback (most recent call last):
     scomics_lite.validation.InputError: the split has 4 genes for validation, of 49 (train 30, validation 4, test 15), \
-and 10 at least are needed: chromosome_split(genes, validation=[...], test=[...]) takes other chromosomes
+and 5 at least are needed: chromosome_split(genes, validation=[...], test=[...]) takes other chromosomes
     """
     counts = {part: int((split == part).sum()) for part in PARTS}
     for part, fewest in FEWEST.items():
