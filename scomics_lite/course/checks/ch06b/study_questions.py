@@ -128,7 +128,7 @@ def repair(answer):
     result = answer(*case)
     if differs(result, study_slips.refitted(*case)) is None:
         return None  # fitted once more with the chosen penalty, to all genes but those of the test: as honest
-    problem = judge(result, study_slips.report(*case), study_slips.reports(*case), what="your correlation")
-    if problem == "your correlation is too large.":
-        return "your correlation is too large: genes that judge, or their neighbours, had a say before."
+    problem = judge(result, study_slips.report(*case), study_slips.reports(*case), what="your report")
+    if problem in ("your report is too large.", "your report is too small."):
+        return f"{problem} Ask of each step which genes it looks at: the tracks, the weights, the penalty, the result."
     return problem
