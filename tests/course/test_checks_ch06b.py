@@ -680,7 +680,7 @@ REPAIR_WRONG = {
     "all correlations": (lambda *study: [report(*study)] * 2, "has shape"),
     "another chance": (
         lambda *study: report(*study, parts=lambda one: chance(one, 7), choose=2),
-        "your correlation is",
+        "Ask of each step",
     ),
 }
 
