@@ -92,7 +92,7 @@ class EnformerFeatures(nn.Module):
         self.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     @classmethod
-    def load(cls, name_or_path=RELEASED, *, use_tf_gamma=False, **settings):
+    def load(cls, name_or_path=RELEASED, *, use_tf_gamma=None, **settings):
         """Load the published weights, or a folder that the network's ``save_pretrained`` wrote.
 
         Parameters
@@ -100,17 +100,17 @@ class EnformerFeatures(nn.Module):
         name_or_path : str or path
             A folder with ``config.json`` and weights, or a name on the Hugging Face hub; what comes from there is kept
             on this machine for the next time.
-        use_tf_gamma : bool
+        use_tf_gamma : bool, optional
             How the network is told the distance between two bins. A third of the numbers for it are gamma densities,
             and the published weights were trained, in TensorFlow, with each density divided by its own greatest value.
             With False the port computes them, but divides by the greatest of all densities at the same distance, which
             differs by up to 1, most near distance 0: predictions come out similar, not equal (by 15% at the highest
             peak, says the port's issue 31). With True it takes tables from TensorFlow, which gives TensorFlow's
             predictions; they are for 1,536 bins of 128 bases (issue 32), that is for `length` 196,608 and no other.
-            Take True if features are to be mixed with, or compared with, features computed by the original network,
-            and one and the same setting for everything that a model learns from and predicts with. The port itself
-            looks at this setting for the published name alone; here it counts for a folder too. A network trained anew
-            needs what it was trained with (issue 44 reports losses where training was not the original's).
+            When not given: True for the published name, as in the port, and False for a folder, of which only you
+            know what it was trained with (issue 44 reports losses where training was not the original's). Have one and
+            the same setting for everything that a model learns from and predicts with: True for a folder with a copy of
+            the published weights, and wherever features computed by the original network are among them.
         **settings
             Of `EnformerFeatures`: ``length``, ``central_bins``, ``reverse_complement``, ``tracks``, ``device`` …
 
@@ -126,6 +126,7 @@ class EnformerFeatures(nn.Module):
             If the weights are neither here nor can be fetched, lack parts of the network, or use_tf_gamma does not fit.
         """
         model = load_network(name_or_path)
+        use_tf_gamma = name_or_path == RELEASED if use_tf_gamma is None else use_tf_gamma
         set_gamma(model, use_tf_gamma, settings.get("length", LENGTH))
         return cls(model, **settings)
 
