@@ -28,7 +28,7 @@ class EnformerFeatures(nn.Module):
 
     The centre of the sequence, base 98,304 of 196,608 counted from 0, is the first of bin 448. So c = 4 means bins 446,
     447, 448 and 449 counted from 0, the 256 bases on either side of a transcription start site that lies there: what
-    scPrediXcan (Zhou et al. 2024) takes.
+    scPrediXcan (Zhou et al. 2025) takes.
 
     Parameters
     ----------

@@ -235,6 +235,13 @@ def test_tables_from_tensorflow_are_used_when_asked_for(port, tmp_path):
     assert np.abs(computed.features(sequences) - tables.features(sequences)).max() > 0.01
 
 
+def test_the_published_name_takes_these_tables_by_itself_and_a_folder_does_not(port, monkeypatch):
+    model = network(port, dim=192, heads=1, output_heads={"human": 2})
+    monkeypatch.setattr("scomics_lite.dna.enformer.load_network", lambda name_or_path: model)
+    assert EnformerFeatures.load(length=1536 * 8).settings["use_tf_gamma"]
+    assert not EnformerFeatures.load("a folder", length=1536 * 8).settings["use_tf_gamma"]
+
+
 def test_tables_from_tensorflow_are_each_density_over_its_own_maximum(port):
     tables = port.modeling_enformer.TF_GAMMAS.numpy()
     distance, mean, sd = np.abs(np.arange(-1535, 1536.0)), np.linspace(48, 1536, 32), 24.0
