@@ -98,6 +98,7 @@ class Training:
         known = ~np.isnan(data.targets.T)
         self.known = torch.tensor(known, dtype=torch.float32, device=device)  # (C, all genes)
         self.targets = torch.tensor(np.where(known, data.targets.T, 0), dtype=torch.float32, device=device)
+        self.batch = torch.empty(settings["batch_size"], data.matrix.shape[1], device=device)
         self.train, self.validation = (torch.from_numpy(rows) for rows in (data.train, data.validation))
         self.optimiser = torch.optim.Adam(
             network.parameters(), lr=settings["learning_rate"], weight_decay=settings["weight_decay"]
@@ -159,8 +160,14 @@ class Training:
 
     def _squares(self, rows, kept):
         """Give the sum of squared errors of each cell type over a batch; genes without a target add nothing."""
-        predicted = self.network(self.features.index_select(0, rows), kept)
+        predicted = self.network.answer(self._standardised(rows), kept)
         return (self.known[:, rows] * (predicted - self.targets[:, rows]) ** 2).sum(dim=1)
+
+    def _standardised(self, rows):
+        """Give the standardised features of a batch, in memory that all batches use: new pages cost more than this."""
+        z = self.batch[: len(rows)]
+        torch.index_select(self.features, 0, rows, out=z)
+        return z.sub_(self.network.mean).mul_(self.network.inverse_sd)
 
     def _step(self, rows, generator):
         squares = self._squares(rows, self.network.kept_units(len(rows), generator))

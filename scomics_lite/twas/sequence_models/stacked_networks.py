@@ -111,13 +111,26 @@ class StackedNetworks(nn.Module):
         drawn = torch.rand(shape, generator=generator, device=self.first_bias.device)
         return (drawn >= self.dropout) / (1 - self.dropout)
 
-    def forward(self, features, kept=None):
+    def forward(self, features):
         """Predict the genes of a batch.
 
         Parameters
         ----------
         features : torch.Tensor, shape (n, p)
             Not standardised.
+
+        Returns
+        -------
+        torch.Tensor, shape (C, n)
+        """
+        return self.answer((features - self.mean) * self.inverse_sd)
+
+    def answer(self, z, kept=None):
+        """Predict the genes of a batch from standardised features.
+
+        Parameters
+        ----------
+        z : torch.Tensor, shape (n, p)
         kept : torch.Tensor, optional
             From `kept_units`, in training.
 
@@ -125,7 +138,6 @@ class StackedNetworks(nn.Module):
         -------
         torch.Tensor, shape (C, n)
         """
-        z = (features - self.mean) * self.inverse_sd
         c, hidden = self.first_bias.shape
         z = functional.linear(z, self.first_weight.flatten(0, 1), self.first_bias.flatten())  # (n, C·hidden)
         z = self._unit(z.view(-1, c, hidden).transpose(0, 1), kept, 0)  # (C, n, hidden)
