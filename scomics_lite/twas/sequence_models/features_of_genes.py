@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from scomics_lite.dna import reference_sequences
 from scomics_lite.progress import no_bar
 from scomics_lite.twas.genotypes.people import check_once
 from scomics_lite.twas.sequence_models.finished_features import FinishedFeatures
@@ -18,9 +17,10 @@ from scomics_lite.validation import InputError, quoted, warn
 
 MANY = 0.1  # of a sequence: where more is N, a warning names the genes
 FEW = 3
+BATCH = 32  # genes whose sequences are in memory together
 
 
-def reference_features(genome, genes, featuriser, *, batch=32, pad=False, resume=None, progress=True):
+def reference_features(genome, genes, featuriser, *, batch=BATCH, pad=False, resume=None, progress=True):
     """Compute the features of the DNA around each gene's transcription start site, as the reference genome has it.
 
     Parameters
@@ -95,6 +95,8 @@ class _Windows:
         self.parts = [slice(start, min(start + batch, len(genes))) for start in range(0, len(genes), batch)]
 
     def sequences(self, rows):
+        from scomics_lite.dna import reference_sequences  # here, not above: torch takes two seconds to import
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of gaps in these genes: `look` tells of all together
             return reference_sequences(self.genome, self.genes.iloc[rows], self.length, pad=self.pad)
@@ -134,6 +136,31 @@ def _source(featuriser, genome, sequences):
         "genome": Path(str(genome)).name,
         "sequences": sequences,
     }
+
+
+def sequence_digest(genome, genes, length):
+    """Give a text that changes when the DNA around any gene's start does.
+
+    Parameters
+    ----------
+    genome : Genome
+    genes : DataFrame
+        As `reference_features` takes it.
+    length : int
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from scomics_lite.dna import Genome
+    >>> genes = pd.DataFrame({"chromosome": "1", "tss": [10, 30], "strand": "+"}, index=["FTO", "TP53"])
+    >>> one, other = (sequence_digest(Genome({"1": letters * 10}), genes, 8) for letters in ("ACGT", "ACGA"))
+    >>> one == other
+    False
+    """
+    return _Windows(genome, genes, length, False, BATCH).look()[1]
 
 
 def settings_of(featuriser):

@@ -8,12 +8,11 @@ import anndata
 import numpy as np
 import pandas as pd
 
-from scomics_lite import dna
 from scomics_lite.twas.exchange.gwas_files import read_gwas
 from scomics_lite.twas.genotypes.plink_files import read_plink
 from scomics_lite.twas.genotypes.vcf_files import read_vcf
 from scomics_lite.twas.sequence_models.feature_tables import read_features
-from scomics_lite.twas.sequence_models.features_of_genes import featuriser_digest
+from scomics_lite.twas.sequence_models.features_of_genes import featuriser_digest, sequence_digest
 from scomics_lite.twas.sequence_models.gene_splits import chromosome_split
 from scomics_lite.twas.sequence_models.percentiles import expression_percentiles
 from scomics_lite.twas.steps.cells_to_percentiles import cell_percentiles
@@ -23,7 +22,6 @@ from scomics_lite.validation import InputError, quoted, warn
 
 VCF = (".vcf", ".vcf.gz", ".bcf")
 TOO_MANY = 0.1  # of the genes: if more cannot be read, genome and annotation do not belong together
-TOGETHER = 200  # genes whose sequences are in memory at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +85,7 @@ def read_inputs(genome, genes, cells, people, gwas, *, featuriser, features, spl
 
     Examples
     --------
+    >>> from scomics_lite import dna
     >>> genes = pd.DataFrame({"chromosome": "1", "start": [60, 90], "end": [80, 99], "strand": "+"}, ["FTO", "TP53"])
     >>> means, split = pd.DataFrame({"B": [1.0, 4.5]}, genes.index), pd.Series(["train", "test"], genes.index)
     >>> snps = {"chromosome": "1", "position": [70], "ref_allele": "A", "eff_allele": "C"}
@@ -99,6 +98,8 @@ def read_inputs(genome, genes, cells, people, gwas, *, featuriser, features, spl
     FTO   0.5
     TP53  1.0
     """
+    from scomics_lite import dna  # here, not above: torch takes two seconds to import
+
     genome = dna.read_genome(genome) if isinstance(genome, str | Path) else genome
     genes = dna.read_annotation(genes) if isinstance(genes, str | Path) else genes
     featuriser = dna.MotifFeatures(dna.jaspar_motifs()) if featuriser is None else featuriser
@@ -283,31 +284,6 @@ def read_traits(gwas):
 def _read_gwas(gwas):
     is_read = isinstance(gwas, pd.DataFrame) and "columns" in gwas.attrs
     return gwas if is_read else read_gwas(gwas, keep_non_rsid=True)
-
-
-def sequence_digest(genome, genes, length):
-    """Give a text that changes when the DNA around any gene's start does.
-
-    Parameters
-    ----------
-    genome : Genome
-    genes : DataFrame
-    length : int
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> from scomics_lite.dna import Genome
-    >>> genes = pd.DataFrame({"chromosome": "1", "tss": [10, 30], "strand": "+"}, index=["FTO", "TP53"])
-    >>> one, other = (sequence_digest(Genome({"1": letters * 10}), genes, 8) for letters in ("ACGT", "ACGA"))
-    >>> one == other
-    False
-    """
-    parts = (genes.iloc[start : start + TOGETHER] for start in range(0, len(genes), TOGETHER))
-    return digest(*("".join(dna.reference_sequences(genome, part, length)) for part in parts))
 
 
 def _split(split, genes):
