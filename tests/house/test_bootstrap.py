@@ -103,6 +103,22 @@ print({"torch", "matplotlib", "seaborn"} & set(sys.modules))
     assert run_python(code) == "set()\n"
 
 
+def test_neither_chapter_6a_nor_a_process_that_fits_genes_waits_for_torch():
+    code = """
+import sys
+import numpy as np
+import scomics_lite.simulate, scomics_lite.twas
+from scomics_lite.twas.linearised.linear_fits import fit_cell_types
+from scomics_lite.twas.weights.training import fit_gene
+rng = np.random.default_rng(1)
+dosages = rng.binomial(2, 0.4, (50, 3)).astype(float)
+y = dosages[:, 1] + rng.normal(size=50)
+print(fit_gene("FTO", dosages, y, [0])["status"], fit_cell_types("FTO", dosages, y[:, None], [0])["fits"][0]["status"])
+print("torch" in sys.modules)
+"""
+    assert run_python(code) == "fitted fitted\nFalse\n"
+
+
 def test_submodules_load_on_first_use():
     assert scomics_lite.validation.CountsError.__module__ == "scomics_lite.validation"
     assert scomics_lite.multiple_testing.adjust is scomics_lite.glm.adjust

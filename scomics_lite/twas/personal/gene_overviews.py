@@ -5,7 +5,6 @@ import hashlib
 import pandas as pd
 from tqdm import tqdm
 
-from scomics_lite.dna import haplotype_sequences
 from scomics_lite.progress import no_bar
 from scomics_lite.validation import InputError, quoted, warn
 
@@ -49,6 +48,8 @@ def look_at_genes(genome, genes, haplotypes, length, *, pad=False, progress=True
     near           1             2    predicted
     far            0             1  no variants
     """
+    from scomics_lite.dna import haplotype_sequences  # here, not above: torch takes two seconds to import
+
     rows, whole = {}, hashlib.blake2b(digest_size=16)
     for gene in tqdm(genes.index, "haplotypes", disable=no_bar(progress)):
         try:

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from scomics_lite.dna import Haplotypes, check_alleles, haplotype_sequences
 from scomics_lite.progress import no_bar
 from scomics_lite.twas.genotypes.people import check_once
 from scomics_lite.twas.personal.gene_overviews import READY, look_at_genes
@@ -91,12 +90,14 @@ def personal_expression(
     ann  0.514
     bo   0.274
     """
+    from scomics_lite import dna  # here, not above: torch takes two seconds to import
+
     if average not in AVERAGES:
         raise InputError(f"average={average!r}: {did_you_mean(average, AVERAGES)}")
-    tracks, haplotypes = tracks_of(featuriser, models), Haplotypes(dosages)
+    tracks, haplotypes = tracks_of(featuriser, models), dna.Haplotypes(dosages)
     check_once(haplotypes.people, "dosages: person")
     check_once(genes.index, "genes: gene")
-    check_alleles(genome, haplotypes)
+    dna.check_alleles(genome, haplotypes)
     overview, letters = look_at_genes(genome, genes, haplotypes, featuriser.length, pad=pad, progress=progress)
     known = {}
     if resume is not None:
@@ -108,7 +109,7 @@ def personal_expression(
         if overview["n_haplotypes"].iloc[place] == 0:
             continue
         if gene not in finished.results:
-            found = haplotype_sequences(genome, genes.loc[gene], haplotypes, featuriser.length, pad=pad)
+            found = dna.haplotype_sequences(genome, genes.loc[gene], haplotypes, featuriser.length, pad=pad)
             features = featuriser.features(found.sequences)[:, tracks]
             finished.add(_packed(gene, *predict_people(features, found.index, models, average)))
         reference[place], layers[:, :, place] = _unpacked(finished.results.pop(gene), layers.shape[:2])

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from scomics_lite.dna import Haplotypes, check_alleles
 from scomics_lite.twas.associations.harmonisation import OTHER_ALLELES, USED, harmonise
 from scomics_lite.twas.genotypes.snp_filters import filter_snps
 from scomics_lite.twas.personal.gene_overviews import READY, look_at_genes
@@ -105,6 +104,8 @@ def check_people(genome, genes, people, length, progress=True):
     >>> genes = pd.DataFrame({"chromosome": ["1"], "strand": ["+"], "tss": [5]}, index=["FTO"])
     >>> check_people(Genome({"1": "AAACAAAAAAA"}), genes, people, 6, progress=False)
     """
+    from scomics_lite.dna import Haplotypes, check_alleles  # here, not above: torch takes two seconds to import
+
     haplotypes = Haplotypes(people)
     check_alleles(genome, haplotypes)
     overview, _ = look_at_genes(genome, genes, haplotypes, length, progress=progress)
