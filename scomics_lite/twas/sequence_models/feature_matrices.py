@@ -11,7 +11,7 @@ BLOCK = 1024  # genes looked at together
 FEW = 3
 
 
-def read_features(features):
+def matrix_of_features(features):
     """Take matrix, genes and tracks out of a table of features.
 
     Parameters
@@ -32,7 +32,7 @@ def read_features(features):
 
     Examples
     --------
-    >>> matrix, genes, tracks = read_features(pd.DataFrame({"CTCF": [0.5, 2.0]}, index=["A", "B"]))
+    >>> matrix, genes, tracks = matrix_of_features(pd.DataFrame({"CTCF": [0.5, 2.0]}, index=["A", "B"]))
     >>> matrix.dtype, list(genes), list(tracks)
     (dtype('float32'), ['A', 'B'], ['CTCF'])
     """
@@ -108,7 +108,7 @@ def matched_features(features, tracks):
     >>> matched_features(table, pd.Index(["CTCF", "GATA1"]))[0].tolist()
     [[0.5, 0.10000000149011612]]
     """
-    matrix, genes, names = read_features(features)
+    matrix, genes, names = matrix_of_features(features)
     if is_nameless(names) or is_nameless(tracks):
         if len(names) != len(tracks):
             raise InputError(

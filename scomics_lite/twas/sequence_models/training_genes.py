@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from scomics_lite.twas.genotypes.people import check_once
-from scomics_lite.twas.sequence_models.feature_matrices import examples, is_nameless, read_features
+from scomics_lite.twas.sequence_models.feature_matrices import examples, is_nameless, matrix_of_features
 from scomics_lite.twas.sequence_models.gene_splits import PARTS, chromosome_split
 from scomics_lite.twas.weights.finished_genes import digest
 from scomics_lite.validation import InputError, did_you_mean, quoted, warn
@@ -66,7 +66,7 @@ def read_training_genes(features, percentiles, split):
     >>> table.matrix.shape, len(table.train), len(table.validation), list(table.cell_types)
     ((40, 3), 30, 10, [0])
     """
-    matrix, genes, tracks = read_features(features)
+    matrix, genes, tracks = matrix_of_features(features)
     table = _percentile_table(percentiles)
     labels = _labels(split, table.index if len(table) == len(np.asarray(split)) else genes)
     targets, labels = _matched(genes, table, labels)
