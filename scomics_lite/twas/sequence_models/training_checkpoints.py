@@ -3,7 +3,7 @@
 import torch
 
 from scomics_lite.twas.sequence_models.tensor_files import read_arrays, write_arrays
-from scomics_lite.validation import InputError
+from scomics_lite.twas.weights.finished_genes import check_fingerprint
 
 KIND = "ctPred checkpoint"
 REACHED = ("history", "best_loss", "best_epoch")
@@ -55,7 +55,7 @@ def read_checkpoint(training, path, header):
     >>> from scomics_lite.twas.sequence_models.network_training import train  # with checkpoint=path
     """
     arrays, found = read_arrays(path, KIND)
-    _compare(path, found["fingerprint"], header["fingerprint"])
+    check_fingerprint(path, found["fingerprint"], header["fingerprint"])
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     for name in REACHED:
         setattr(training, name, tensors[name])
@@ -88,16 +88,3 @@ def as_arrays(tensors):
     {'x': array([1., 1.], dtype=float32)}
     """
     return {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
-
-
-def _compare(path, before, now):
-    other = [name for name in now if before.get(name) != now[name]]
-    if other:
-        shown = [f"{name} ({before.get(name)}, now {now[name]})" if _is_short(now[name]) else name for name in other]
-        raise InputError(
-            f"{path} was begun with other {', '.join(shown)}. Take them again to go on, or another file to begin anew"
-        )
-
-
-def _is_short(value):
-    return not (isinstance(value, str) and len(value) == 32)  # a digest tells a reader nothing

@@ -50,6 +50,39 @@ def _hashed(index):
     return pd.util.hash_array(index.to_numpy(dtype=object))
 
 
+def check_fingerprint(path, before, now):
+    """Refuse to go on with a file that another run has begun.
+
+    Parameters
+    ----------
+    path : path
+    before, now : dict of str to JSON values
+        What the results depend on: of the file, and of this run.
+
+    Raises
+    ------
+    InputError
+        If something differs: it is named, and shown where it is more than a digest.
+
+    Examples
+    --------
+    >>> check_fingerprint("run.jsonl", {"folds": 10, "seed": 0}, {"folds": 5, "seed": 0})
+    Traceback (most recent call last):
+    scomics_lite.validation.InputError: run.jsonl was begun with other folds (10, now 5). Take them again to go on, or \
+another file to begin anew
+    """
+    other = [name for name in now if before.get(name) != now[name]]
+    if other:
+        shown = [name if _is_digest(now[name]) else f"{name} ({before.get(name)}, now {now[name]})" for name in other]
+        raise InputError(
+            f"{path} was begun with other {', '.join(shown)}. Take them again to go on, or another file to begin anew"
+        )
+
+
+def _is_digest(value):
+    return isinstance(value, str) and len(value) == 32  # which tells a reader nothing
+
+
 class FinishedGenes:
     """Results of genes in a file, or nowhere.
 
@@ -95,7 +128,7 @@ another file to begin anew
         lines = [self._parse(line, number) for number, line in enumerate(whole.splitlines() or [text], 1)]
         if "fingerprint" not in lines[0]:
             raise InputError(f"{self.path} is no file of an earlier run; give resume another name")
-        self._compare(lines[0]["fingerprint"], fingerprint)
+        check_fingerprint(self.path, lines[0]["fingerprint"], fingerprint)
         self.results = {one["gene"]: one for one in lines[1:]}
         if len(whole) < len(text):
             with open(self.path, "r+b") as file:
@@ -112,16 +145,6 @@ another file to begin anew
             raise InputError(f"{self.path}, line {number}: no result of an earlier run; {way_out}")
         return found
 
-    def _compare(self, before, now):
-        other = [name for name in now if before.get(name) != now[name]]
-        if not other:
-            return
-        shown = [f"{name} ({before.get(name)}, now {now[name]})" if _is_short(now[name]) else name for name in other]
-        raise InputError(
-            f"{self.path} was begun with other {', '.join(shown)}. Take them again to go on, or another file to begin "
-            "anew"
-        )
-
     def add(self, result):
         """Keep the result of a gene, at once.
 
@@ -134,7 +157,3 @@ another file to begin anew
         if self.path is not None:
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(json.dumps(result) + "\n")
-
-
-def _is_short(value):
-    return not (isinstance(value, str) and len(value) == 32)
