@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import measure
@@ -183,10 +184,9 @@ def power(setting, genes):
     columns = ["weights", "test", "genes", "Bonferroni: hits · power · causal / linked / far", "the same, FDR 5 %"]
     print("|", " | ".join([*columns, "r across people · right sign"]), "|\n" + "|---" * 6 + "|")
     with tempfile.TemporaryDirectory() as folder:
-        for way, (tables, predicted) in {
-            "l-ctPred": by_dna(world, gwas, Path(folder)),
-            "eQTL": by_eqtls(world, gwas),
-        }.items():
+        ways = {"l-ctPred": partial(by_dna, world, gwas, Path(folder)), "eQTL": partial(by_eqtls, world, gwas)}
+        for way, made in ways.items():
+            tables, predicted = made()
             for name, table in tables.items():
                 people = across_people(world, predicted) if name == ACTING else ""
                 print("|", " | ".join([way, name, *counted(table, kind), people]), "|", flush=True)
