@@ -147,6 +147,7 @@ TAUGHT = (
     "twas.exchange.text_tables",
     "twas.steps.cells_to_percentiles",
     "twas.steps.inputs",
+    "twas.steps.prediction_files",
     "twas.steps.results",
     "twas.steps.step_records",
     "twas.steps.whole_path",

@@ -63,7 +63,8 @@ def personal_expression(
         (carried by somebody, in the sequence), ``n_haplotypes`` (distinct sequences of the people), and ``status``:
         "predicted", "no variants" (the same for everybody), "constant prediction" (no variant changes it in any cell
         type), or why the gene was refused, with NaN for everybody. ``varm["reference"]`` has the prediction of the
-        genome's own sequence, genes × cell types.
+        genome's own sequence, genes × cell types. (anndata does not read a .h5ad file back in which a layer's name has
+        a "/": rename a cell type "T/NK" before ``write_h5ad``. `scpredixcan` sees to that itself.)
 
     Raises
     ------

@@ -3,7 +3,6 @@
 Every function takes the folders that `do_step` gives: the step's own, and one for what is only needed to go on.
 """
 
-import anndata
 import pandas as pd
 
 from scomics_lite.twas.associations.summary_association import s_predixcan
@@ -19,6 +18,7 @@ from scomics_lite.twas.sequence_models.features_of_genes import reference_featur
 from scomics_lite.twas.sequence_models.gene_correlations import across_genes
 from scomics_lite.twas.sequence_models.gene_splits import PARTS
 from scomics_lite.twas.sequence_models.ridge_predictor import RidgePredictor
+from scomics_lite.twas.steps.prediction_files import read_predictions, write_predictions
 from scomics_lite.twas.steps.results import ASSOCIATION, CTPRED, MULTIXCAN, PERFORMANCE, PREDICTED, model_files
 from scomics_lite.validation import InputError, warn
 
@@ -105,7 +105,7 @@ def personal(inputs, ctpred, progress, place, unfinished):
         resume=unfinished / "people.jsonl",
         progress=progress,
     )
-    write_anndata(predicted, place / PREDICTED)
+    write_predictions(predicted, place / PREDICTED)
 
 
 def linear(inputs, predicted, settings, place, unfinished):
@@ -122,7 +122,7 @@ def linear(inputs, predicted, settings, place, unfinished):
     """
     found = linearise(
         inputs.people,
-        anndata.read_h5ad(predicted),
+        read_predictions(predicted),
         inputs.personal_genes,
         resume=unfinished / "genes.jsonl",
         **settings,
@@ -192,6 +192,7 @@ def write_anndata(adata, path):
 
     Examples
     --------
+    >>> import anndata
     >>> from pathlib import Path
     >>> write_anndata(anndata.AnnData(obs=pd.DataFrame(index=["ann"])), Path("people.h5ad"))
     >>> anndata.read_h5ad("people.h5ad").obs_names.tolist()

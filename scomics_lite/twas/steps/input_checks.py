@@ -4,6 +4,7 @@ import numpy as np
 
 from scomics_lite.twas.associations.harmonisation import OTHER_ALLELES, USED, harmonise
 from scomics_lite.twas.genotypes.snp_filters import filter_snps
+from scomics_lite.twas.linearised.model_folders import file_stems
 from scomics_lite.twas.personal.gene_overviews import READY, look_at_genes
 from scomics_lite.twas.sequence_models.gene_splits import PARTS
 from scomics_lite.twas.weights.gene_windows import Windows, gene_places
@@ -33,8 +34,10 @@ def check_inputs(inputs, window, filters, people=True, progress=True):
     Raises
     ------
     InputError
-        The first that fails of `check_split`, `check_people`, `check_snps` and, for each GWAS, `check_gwas`.
+        The first that fails of `file_stems` (of cell types), `check_split`, `check_people`, `check_snps` and, for each
+        GWAS, `check_gwas`.
     """
+    file_stems(inputs.percentiles)
     check_split(inputs.split)
     if people:
         check_people(inputs.genome, inputs.personal_genes, inputs.people, inputs.featuriser.length, progress)
