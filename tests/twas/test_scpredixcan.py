@@ -148,7 +148,7 @@ PLACES = {
     "the files of step 1": (four_steps, "write_csv", 5),
     "the first record": (step_records, "checksum", 2),
     "a person's gene": (personal_predictions, "_packed", 4),
-    "the predictions": (four_steps, "write_anndata", 1),
+    "the predictions": (four_steps, "write_predictions", 1),
     "a linear model": (linear_models.FinishedGenes, "add", 5),
     "the second model": (PredictionModel, "write", 2),
     "the association": (four_steps, "s_multixcan", 1),
