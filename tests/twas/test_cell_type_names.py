@@ -1,4 +1,4 @@
-"""Cell types may be called what they are called: "T/NK" goes through all four steps and every file."""
+"""Cell types may be called what they are called: "T/NK" goes through all four steps and every file, and so does "7"."""
 
 import anndata
 import pandas as pd
@@ -49,15 +49,16 @@ def test_a_slash_in_a_name_changes_no_number_and_no_name(study, tmp_path):
 
 
 def test_predictions_are_read_back_with_names_and_order(study, tmp_path):
-    names = {"CD4+ T": "NK/T/ILC", "B": "zB"}
-    settings = dna_studies.settings(study, cells=renamed(study, names))
-    twas.scpredixcan(tmp_path, **settings)
+    names = {"CD4+ T": "NK/T/ILC", "B": "7"}
+    result = twas.scpredixcan(tmp_path, **dna_studies.settings(study, cells=renamed(study, names)))
+    for table in (result.association, result.fidelity, result.performance):
+        assert set(table["cell_type"]) == set(result.models) == {"NK/T/ILC", "7"}
     path = tmp_path / "2_people" / "expression.h5ad"
-    assert set(anndata.read_h5ad(path).layers) == {"NK_T_ILC", "zB"}
+    assert set(anndata.read_h5ad(path).layers) == {"NK_T_ILC", "7"}
     found = read_predictions(path)
     ctpred = twas.CtPred.read(tmp_path / "1_ctpred" / "ctpred.safetensors")
     assert list(found.layers) == list(found.varm["reference"]) == list(ctpred.cell_types)
-    assert set(found.layers) == {"NK/T/ILC", "zB"}
+    assert set(found.layers) == {"NK/T/ILC", "7"}
 
 
 def test_names_that_would_share_a_file_are_refused_before_the_first_step(study):

@@ -101,6 +101,16 @@ def test_every_gene_has_a_status_in_every_cell_type():
     assert found.fidelity["genename"].eq("name").all()
 
 
+def test_numbers_of_snps_are_whole_where_a_gene_was_not_tried_too():
+    dosages, predicted, genes = make_predictions(n_genes=2)
+    found = linearise(dosages, predicted, genes.drop(index="g1"), **QUICK)
+    table = found.fidelity.set_index("gene")
+    assert table["status"].to_dict() == {"g0": "kept", "g1": "not in genes"}
+    assert table["n_window"].dtype == table["n_snps"].dtype == "Int64"
+    assert (table.loc["g0", "n_window"] == 12).all()
+    assert table.loc["g1", ["n_snps", "n_window"]].isna().all(axis=None)
+
+
 def test_cross_validation_says_the_same_as_folds_within_folds(study):
     dosages, predicted, _ = study
     for gene in range(3):
@@ -150,7 +160,7 @@ def test_files_are_read_back_as_they_were_written(study, linear, tmp_path):
         pd.testing.assert_frame_equal(model.weights, linear.models[cell_type].weights)
         pd.testing.assert_frame_equal(model.extra, linear.models[cell_type].extra)
         pd.testing.assert_frame_equal(covariance.of("g0"), linear.covariances[cell_type].of("g0"), rtol=1e-6)
-    fidelity = pd.read_csv(tmp_path / "linear" / "fidelity.csv")
+    fidelity = pd.read_csv(tmp_path / "linear" / "fidelity.csv", dtype={"n_snps": "Int64", "n_window": "Int64"})
     pd.testing.assert_frame_equal(fidelity, linear.fidelity, rtol=1e-12)
     with pytest.raises(InputError, match=r"B_cell\.db"):
         linear.write(tmp_path / "linear")

@@ -20,7 +20,7 @@ from scomics_lite.twas.exchange.covariance_files import covariances
 from scomics_lite.twas.exchange.gene_covariances import Covariances
 from scomics_lite.twas.genotypes.snp_filters import filter_snps
 from scomics_lite.twas.linearised.linear_fits import FEWEST, fit_cell_types
-from scomics_lite.twas.linearised.model_folders import LinearModels
+from scomics_lite.twas.linearised.model_folders import COUNTS, LinearModels
 from scomics_lite.twas.weights.elastic_net import check_settings
 from scomics_lite.twas.weights.finished_genes import FinishedGenes, digest
 from scomics_lite.twas.weights.folds import fold_ids
@@ -179,6 +179,7 @@ def _fidelity(cell_type, results, training):
     table = known.merge(numbers, on="gene", how="left", sort=False)
     table = table.rename(columns={"n.snps.in.model": "n_snps", "n.snps.in.window": "n_window"})
     table.insert(0, "cell_type", cell_type)
+    table = table.astype(COUNTS)
     return table[["cell_type", "gene", "genename", *columns.values(), "n_snps", "n_window", "status"]]
 
 

@@ -12,6 +12,7 @@ from scomics_lite.twas.exchange.gene_covariances import Covariances
 from scomics_lite.validation import InputError, quoted
 
 JOINT, FIDELITY, SNPS = "joint_covariances.txt.gz", "fidelity.csv", "snps.csv.gz"
+COUNTS = {"n_snps": "Int64", "n_window": "Int64"}  # of `fidelity`: whole numbers where there is none, too
 UNSAFE = r"[^\w.+-]+"  # characters that some file system or shell takes for something else
 
 
@@ -31,10 +32,10 @@ class LinearModels:
         A row for every gene and cell type: ``cell_type``, ``gene``, ``genename``; ``fidelity``, the share of the
         variance of ctPred's predictions that the linear model explains in people left out, 1 - Σ(y - ŷ)² / Σ(y - ȳ)²,
         below 0 where it is worse than the mean; ``fidelity_in_sample``, the same in the people it was fitted on;
-        ``correlation``, in people left out; ``n_snps`` that have a weight, of ``n_window``; and ``status``: "kept",
-        "not predictive", "no weights" (no SNP was chosen), "constant prediction" (no variant changes it: nothing to
-        learn), "no prediction", "no SNP in window", "no position", "no expression" (not among the predictions), "not
-        in genes".
+        ``correlation``, in people left out; ``n_snps`` that have a weight, of ``n_window`` (<NA> where nothing was
+        tried); and ``status``: "kept", "not predictive", "no weights" (no SNP was chosen), "constant prediction" (no
+        variant changes it: nothing to learn), "no prediction", "no SNP in window", "no position", "no expression" (not
+        among the predictions), "not in genes".
     snps : DataFrame
         What `filter_snps` said of every SNP.
     """

@@ -60,7 +60,7 @@ def of_linearising(place):
     -------
     list of str
     """
-    table = read_csv(place / FIDELITY, dtype={"cell_type": str})
+    table = read_csv(place / FIDELITY)
     lines = []
     for name, own in table.groupby("cell_type", sort=False):
         kept = own[own["status"] == "kept"]

@@ -6,11 +6,12 @@ from pathlib import Path
 import pandas as pd
 
 from scomics_lite.twas.exchange.models import read_model
-from scomics_lite.twas.linearised.model_folders import FIDELITY, file_stems
+from scomics_lite.twas.linearised.model_folders import COUNTS, FIDELITY, file_stems
 
 LEARN, PERSONAL, LINEAR, ASSOCIATE = "1_ctpred", "2_people", "3_linear", "4_association"  # folders
 CTPRED, PERFORMANCE, PREDICTED = "ctpred.safetensors", "performance.csv", "expression.h5ad"
 ASSOCIATION, MULTIXCAN = "association.csv", "multixcan.csv"
+NAMES = ("cell_type", "gene", "genename")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -62,7 +63,7 @@ def read_results(folder, traits=("",)):
 
     Examples
     --------
-    >>> tables = {"1_ctpred/performance": ["pearson"], "3_linear/fidelity": ["cell_type"]}
+    >>> tables = {"1_ctpred/performance": ["pearson"], "3_linear/fidelity": ["cell_type", "n_snps", "n_window"]}
     >>> tables |= {"4_association/association": ["gene", "pvalue"], "4_association/multixcan": ["gene", "pvalue"]}
     >>> for name, columns in tables.items():
     ...     Path(name).parent.mkdir(exist_ok=True)
@@ -74,7 +75,7 @@ def read_results(folder, traits=("",)):
     return ScPrediXcanResult(
         _of_traits(folder, traits, ASSOCIATION),
         _of_traits(folder, traits, MULTIXCAN),
-        read_csv(linear / FIDELITY),
+        read_csv(linear / FIDELITY).astype(COUNTS),
         read_csv(folder / LEARN / PERFORMANCE),
         {cell_type: read_model(path) for cell_type, path in model_files(linear).items()},
         folder,
@@ -121,12 +122,12 @@ def model_files(place):
     >>> {name: path.name for name, path in model_files(Path()).items()}
     {'CD4+ T': 'CD4+_T.db', 'B': 'B.db'}
     """
-    names = read_csv(place / FIDELITY, usecols=["cell_type"], dtype=str)["cell_type"].drop_duplicates()
+    names = read_csv(place / FIDELITY, usecols=["cell_type"])["cell_type"].drop_duplicates()
     return {name: place / f"{stem}.db" for name, stem in file_stems(names).items()}
 
 
 def read_csv(path, **settings):
-    """Read a table as it was written, to the last digit.
+    """Read a table as it was written, to the last digit; names stay texts where they look like numbers.
 
     Parameters
     ----------
@@ -144,7 +145,7 @@ def read_csv(path, **settings):
     >>> read_csv(Path("table.csv")).to_dict("list")
     {'gene': ['NA'], 'x': [0.30000000000000004]}
     """
-    names = {"keep_default_na": False, "na_values": [""]}  # a gene may be called NA
+    names = {"keep_default_na": False, "na_values": [""], "dtype": dict.fromkeys(NAMES, str)}  # a gene may be called NA
     return pd.read_csv(path, float_precision="round_trip", **names, **settings)
 
 
