@@ -206,6 +206,15 @@ def test_a_seed_gives_the_same_world_and_another_another(world):
     assert world.settings["seed"] == 1
 
 
+def test_a_generator_of_old_bits_is_a_source_too():
+    drawn = [
+        simulate.regulatory_world(22, 10, rng=np.random.Generator(np.random.RandomState(seed)._bit_generator))
+        for seed in (1, 1, 2)
+    ]
+    assert drawn[0].sequences == drawn[1].sequences != drawn[2].sequences
+    np.testing.assert_array_equal(*(one.expression.layers["B"] for one in drawn[:2]))
+
+
 # --- people -----------------------------------------------------------------------------------------------------------
 
 
@@ -419,6 +428,7 @@ def test_files_are_read_back_as_what_was_written(world, tmp_path):
         ({"distal_heritability": 1}, "distal_heritability must be at least 0 and below 1"),
         ({"cell_types": "B"}, r"cell_types is one text, 'B'; give a list of names: \['B'\]"),
         ({"cell_types": ["B", "B"]}, "cell_types must be different names"),
+        ({"cell_types": ["B", "T/NK"]}, "cell type 'T/NK': .* call it 'T_NK'"),
         ({"snp_spacing": 5}, "snp_spacing must be 20 to 2,000 base pairs"),
         ({"window": 500}, "window must be above 1,088 base pairs"),
         ({"rng": "1"}, "rng must be a number"),

@@ -16,12 +16,27 @@ def source_of(rng):
     return np.random.default_rng(rng)
 
 
+def sources_of(rng, count):
+    """Make so many sources of randomness of one, each with numbers of its own."""
+    generator = source_of(rng)
+    try:
+        return generator.spawn(count)
+    except TypeError:  # its bits do not come from a SeedSequence, such as those of a RandomState
+        return [np.random.default_rng(seed) for seed in generator.integers(2**63, size=count)]
+
+
 def check_world(n_genes, n_people, cell_types, spacing):
     """Refuse what cannot be, and list the cell types."""
     check_whole(n_genes=(n_genes, 10), n_people=(n_people, 10), spacing=(spacing, SHORTEST_SPACING))
     if isinstance(cell_types, str):
         raise InputError(f"cell_types is one text, {cell_types!r}; give a list of names: ['{cell_types}']")
     names = [str(name) for name in cell_types]
+    slashed = [name for name in names if "/" in name]
+    if slashed:
+        raise InputError(
+            f"cell type {slashed[0]!r}: its expression is written to a file in which a name has no '/'; call it "
+            f"{slashed[0].replace('/', '_')!r}"
+        )
     if not names or len(set(names)) < len(names):
         raise InputError(f"cell_types must be different names, one at least; got {names}")
     return names

@@ -254,7 +254,7 @@ def regulatory_world(
     drawing.check_fractions(confounding=confounding)
     setting_checks.check_sizes(sequence_share, sequence_sd, environment_sd)
     setting_checks.check_people(distal_heritability, snp_spacing, window)
-    genomic, grammatic, other, personal, distal, environment = setting_checks.source_of(rng).spawn(6)
+    genomic, grammatic, other, personal, distal, environment = setting_checks.sources_of(rng, 6)
     motifs = motif_bank().select(PLANTED)
     drawn = draw_genome(n_genes, spacing, motifs, genomic)
     genes, sequences = drawn.genes, {chromosome: drawn.text(chromosome) for chromosome in drawn.codes}
