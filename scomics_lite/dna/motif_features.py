@@ -42,7 +42,9 @@ class MotifFeatures(torch.nn.Module):
     pvalue : float
         Where the threshold lies.
     device : str, torch.device or None
-        Where the sums are done, such as ``"cuda"``; None: the CPU.
+        Where the sums are done, such as ``"cuda"``. None is the CPU, also where there is a GPU, which `CtPred` and
+        `EnformerFeatures` then take: this work is small (the genes of a genome take one core two minutes, with all of
+        JASPAR), and the last digits do not depend on whether a machine has a GPU.
 
     Attributes
     ----------
