@@ -96,6 +96,15 @@ PERCENTILES_WRONG = {
         ),
         "by their order in the table",
     ),
+    "argsort, equal genes upside down": (
+        targets(
+            lambda means: (
+                (means.fillna(0).to_numpy()[::-1].argsort(axis=0, kind="stable").argsort(axis=0)[::-1] + 1) / len(means)
+            )
+        ),
+        "by their order in the table",
+    ),
+    "half": (targets(lambda means: (means.fillna(0).rank() - 0.5) / len(means)), "takes one, or half of one, off"),
     "dense": (ranked(method="dense"), "dense ranks"),
     "downwards": (ranked(ascending=False), "goes downwards"),
     "across": (ranked(axis=1), "ranks the cell types of a gene among each other"),
@@ -111,7 +120,10 @@ PERCENTILES_WRONG = {
     "NaN left": (targets(lambda means: means.rank(pct=True)), "is NaN where a gene was not detected"),
     "on top": (targets(lambda means: means.rank(pct=True, na_option="bottom")), "not detected on top"),
     "below zero": (targets(lambda means: means.rank(pct=True, na_option="top")), "below those with a mean of 0"),
-    "from 0": (targets(lambda means: (means.fillna(0).rank() - 1) / (len(means) - 1)), "takes one off the rank"),
+    "from 0": (
+        targets(lambda means: (means.fillna(0).rank() - 1) / (len(means) - 1)),
+        "takes one, or half of one, off the rank",
+    ),
     "n + 1": (targets(lambda means: means.fillna(0).rank() / (len(means) + 1)), "one more than the number"),
     "percent": (targets(lambda means: 100 * percentiles(means)), "a percentage where a fraction"),
     "share of the largest": (targets(lambda means: means.fillna(0) / means.max()), "a share of the largest mean"),
@@ -224,6 +236,66 @@ def refused_outside(letters, start, strand, variants):
     return sequences(letters, start, strand, variants)
 
 
+def refused_effect_alleles(letters, start, strand, variants):
+    """Believe that the reference has ref_allele."""
+    for row in variants.itertuples():
+        if 0 <= row.position - start < len(letters) and letters[row.position - start] != row.ref_allele:
+            raise ValueError("not ref_allele")
+    return sequences(letters, start, strand, variants)
+
+
+def looked_at_where_carried(letters, start, strand, variants):
+    """Ask whether alleles fit of those SNPs alone that a copy has."""
+    carried = variants[["haplotype1", "haplotype2"]].any(axis=1)
+    sequences(letters, start, strand, variants[carried])
+    return slips.two_sequences(letters, start, strand, variants)
+
+
+def one_too_many(letters, start, strand, variants):
+    """Take the first place behind the window for its last."""
+    inside = variants["position"].between(start, start + len(letters))
+    for place in variants["position"][inside] - start:
+        letters[place]
+    return sequences(letters, start, strand, variants)
+
+
+def without_an_end(place):
+    def answer(letters, start, strand, variants):
+        sequences(letters, start, strand, variants)
+        position = start + (place if place >= 0 else len(letters) + place)
+        return slips.two_sequences(letters, start, strand, variants[variants["position"] != position])
+
+    return answer
+
+
+def changed_by(function):
+    def answer(*case):
+        sequences(*case)
+        return function(*case)
+
+    return answer
+
+
+def one_list_for_both(letters, start, strand, variants):
+    """Write into the second copy what the first one has, and change letters only where a haplotype is 1."""
+    sequences(letters, start, strand, variants)
+    new, found = list(letters), []
+    for side in ("haplotype1", "haplotype2"):
+        for row in variants[variants[side] == 1].itertuples():
+            if 0 <= row.position - start < len(new):
+                new[row.position - start] = row.eff_allele
+        found.append(slips.other_strand("".join(new)) if strand == "-" else "".join(new))
+    return found
+
+
+def always_turned(letters, start, strand, variants):
+    return sequences(letters, start, "-", variants)
+
+
+def turned_before_looking(letters, start, strand, variants):
+    return sequences(letters if strand == "+" else slips.other_strand(letters), start, "+", variants)
+
+
 def merged(*case):
     one, other = sequences(*case)
     return "".join(a if a == b else "N" for a, b in zip(one, other, strict=True)), other
@@ -258,6 +330,16 @@ SEQUENCES_WRONG = {
     "never refuses": (without_refusal, "your function does not refuse: raise ValueError"),
     "another error": (other_error, "your function ends in KeyError"),
     "refuses": (refused_outside, "refuses a person whose letters fit the reference (a SNP lies outside)"),
+    "refuses effect alleles": (refused_effect_alleles, "The reference may have the effect allele, too"),
+    "refuses what it turned": (turned_before_looking, "are the letters turned only when all are written"),
+    "looked at where carried": (looked_at_where_carried, "and no copy has the effect allele your function does not"),
+    "behind the window": (one_too_many, "your code raised IndexError"),
+    "first letter": (without_an_end(0), "leave the first or the last letter of the window as it is"),
+    "last letter": (without_an_end(-1), "leave the first or the last letter of the window as it is"),
+    "exchanged": (changed_by(slips.exchanged), "have the other letter than the reference"),
+    "replace": (changed_by(slips.searched), "text.replace looks for a letter, not for a place"),
+    "one list": (one_list_for_both, "hold the variants of both copies"),
+    "always turned": (always_turned, "are those of the minus strand; this gene is read from the plus strand"),
     "N": (merged, "your sequence of haplotype1 has wrong letters"),
     "shorter": (lambda *case: [one[:-1] for one in sequences(*case)], "letters, and the window has"),
     "one text": (lambda *case: sequences(*case)[0], "hand back haplotype1 and haplotype2"),
@@ -347,6 +429,24 @@ def overwriting(X, matrix, threshold):
     return D
 
 
+def mutated(X, matrix, threshold):
+    """Change every letter for every other."""
+    D = np.zeros(X.shape)
+    for place, letter in np.ndindex(X.shape):
+        changed = X.copy()
+        changed[place] = np.eye(4)[letter]
+        D[place, letter] = occupancy(changed, matrix, threshold) - occupancy(X, matrix, threshold)
+    return D
+
+
+def half_turned(X, matrix, threshold):
+    B, w, D = np.log2(matrix / 0.25), len(matrix), np.zeros(X.shape)
+    p = slips.occupied(X, matrix, threshold)
+    for i, (forward, reverse) in enumerate((np.log(2) * p * (1 - p)).T):
+        D[i : i + w] += forward * B + reverse * B[::-1]
+    return D
+
+
 ONE = np.array([[1.0], [0.0]])
 
 MOTIF_WRONG = {
@@ -354,6 +454,16 @@ MOTIF_WRONG = {
     "base 10": (scored(lambda M: [np.log10(4 * M)]), "bits are logarithms to the base 2"),
     "no background": (scored(lambda M: [np.log2(M)]), "lacks the background"),
     "ratios": (motif(lambda *case: 2.0 ** scores(*case)), "logarithms of them were asked for"),
+    "probabilities": (scored(lambda M: [M]), "holds sums of probabilities"),
+    "convolved": (
+        motif(
+            lambda X, M: [
+                sum(np.convolve(X[:, a], B[:, a], "valid") for a in range(4))
+                for B in (np.log2(4 * M), np.log2(4 * M)[::-1, ::-1])
+            ]
+        ),
+        "as np.convolve lets it",
+    ),
     "reverse first": (motif(lambda *case: scores(*case)[::-1]), "has the reverse strand first"),
     "twice": (motif(lambda *case: scores(*case)[[0, 0]]), "has the same numbers for both strands"),
     "reversed": (scored(lambda M: [np.log2(4 * M), np.log2(4 * M)[::-1]]), "in reverse order, and not complemented"),
@@ -370,6 +480,7 @@ MOTIF_WRONG = {
         "lacks ln 2. A score in bits",
     ),
     "best": (filled(np.max), "is the occupancy of the best place"),
+    "better strand": (filled(lambda p: p.max(axis=0).sum()), "takes one strand at each place"),
     "mean": (filled(np.mean), "is a mean over places"),
     "count": (filled(lambda p: (p > 0.5).sum()), "counts places above the threshold"),
     "falls": (filled(lambda p: (1 - p).sum()), "falls where the score rises"),
@@ -384,6 +495,17 @@ MOTIF_WRONG = {
     "no slope": (sloped(np.ones_like), "lacks the slope of the S-shaped curve"),
     "overwritten": (motif(gradient=overwriting), "keeps one place's share in each letter"),
     "letters there": (motif(gradient=lambda X, *rest: X * gradient(X, *rest)), "that stand in the sequence alone"),
+    "whole letters": (motif(gradient=mutated), "holds the changes that a whole letter makes"),
+    "a step of 1": (
+        motif(gradient=lambda *case: gradient_by_differences(*case, step=1.0)),
+        "holds the changes that a whole letter makes",
+    ),
+    "relative": (
+        motif(gradient=lambda X, *rest: gradient(X, *rest) - (X * gradient(X, *rest)).sum(axis=1, keepdims=True)),
+        "is relative to the letter that stands there",
+    ),
+    "half turned": (motif(gradient=half_turned), "has the motif unturned, or half turned"),
+    "slopes, swapped axes": (motif(gradient=lambda *case: gradient(*case).T), "(letters of the sequence × A, C, G, T)"),
     "sign": (motif(gradient=lambda *case: -gradient(*case)), "has the wrong sign"),
     "one function": (scores, "one function is there where a dict was expected"),
 }
@@ -460,7 +582,43 @@ def fitted_inside_a_fold(X, y, folds, fit):
     return study_slips.r2(y, predicted)
 
 
+def with_last_weights(X, y, folds, fit):
+    fidelity(X, y, folds, fit)
+    for fold in np.unique(folds):
+        a, w = fit(X[folds != fold], y[folds != fold])
+    return study_slips.r2(y, a + X @ w)
+
+
+def without_last_fold(X, y, folds, fit):
+    fidelity(X, y, folds, fit)
+    predicted = np.zeros(len(y))
+    for fold in range(folds.max()):
+        a, w = fit(X[folds != fold], y[folds != fold])
+        predicted[folds == fold] = a + X[folds == fold] @ w
+    return study_slips.r2(y, predicted)
+
+
+def means_of_others(y, p, folds):
+    means = np.array([y[folds != fold].mean() for fold in folds])
+    return 1 - np.sum((y - p) ** 2) / np.sum((y - means) ** 2)
+
+
 FIDELITY_WRONG = {
+    "variance of errors": (judged(lambda y, p, folds: 1 - np.var(y - p) / np.var(y)), "takes the mean of the errors"),
+    "spread": (judged(lambda y, p, folds: np.var(p) / np.var(y)), "compares the spread of the predictions"),
+    "exchanged": (judged(lambda y, p, folds: study_slips.r2(p, y)), "in each other's place"),
+    "n and n - 1": (
+        judged(lambda y, p, folds: 1 - np.mean((y - p) ** 2) / np.var(y, ddof=1)),
+        "has n - 1 in one place",
+    ),
+    "last weights": (with_last_weights, "uses one set of weights for everybody"),
+    "means of others": (judged(means_of_others), "measures the distances below from means of parts"),
+    "one fold": (judged(lambda y, p, folds: study_slips.r2(y[folds == 1], p[folds == 1])), "is that of one fold"),
+    "last fold lost": (without_last_fold, "has left a fold without predictions"),
+    "own weights": (
+        lambda X, y, folds, fit: fidelity(X, y, folds, cases.least_squares),
+        "for a model worse than the mean, your R² is of weights of your own",
+    ),
     "the same people": (inside, "by the people whom they were fitted to"),
     "squared correlation": (judged(lambda y, p, folds: np.corrcoef(y, p)[0, 1] ** 2), "is a squared correlation"),
     "correlation": (judged(lambda y, p, folds: np.corrcoef(y, p)[0, 1]), "is a correlation"),
@@ -552,6 +710,7 @@ ACROSS_WRONG = {
     ),
     "squared": (across(lambda *case: across_genes(*case) ** 2), "is a square, so it has lost its sign"),
     "medians": (across(lambda p, o: np.corrcoef(np.median(p, axis=0), np.median(o, axis=0))[0, 1]), "takes medians"),
+    "covariance": (across(lambda p, o: np.cov(p.mean(axis=0), o.mean(axis=0))[0, 1]), "is a covariance"),
     "genes lost": (
         across(lambda p, o: across_genes(p[:, np.ptp(p, axis=0) > 0], o[:, np.ptp(p, axis=0) > 0])),
         "leaves out the genes that are predicted alike",
@@ -574,6 +733,8 @@ ACROSS_WRONG = {
     ),
     "NaN wrong": (shared(lambda r: np.mean(r > 0)), "among those with the wrong sign"),
     "NaN right": (shared(lambda r: np.mean(~(r < 0))), "among those with the right sign"),
+    "0 is right": (shared(lambda r: np.mean(r[~np.isnan(r)] >= 0)), "counts a correlation of 0 among the right ones"),
+    "0 left out": (shared(lambda r: (r > 0).sum() / ((r > 0) | (r < 0)).sum()), "leaves out a correlation of 0"),
     "wrong ones": (shared(lambda r: np.mean(r[~np.isnan(r)] < 0)), "is the share of wrong signs"),
     "how many": (shared(lambda r: (r > 0).sum()), "is how many there are"),
     "mean r": (shared(np.nanmean), "is the mean correlation"),
@@ -620,6 +781,7 @@ def report(
             best, fitted, chosen = r, model, penalty
     if refit:
         genes = masks[0] | masks[1]
+        tracks = best_tracks(features[genes], target[genes], how_many) if refit == "tracks too" else tracks
         fitted = ridge(features.loc[genes, tracks], target[genes], chosen)
     return np.corrcoef(fitted(features.loc[masks[judge], tracks]), target[masks[judge]])[0, 1]
 
@@ -646,7 +808,8 @@ def reported(**how):
 REPAIR_RIGHT = {
     "pandas": report,
     "scikit-learn": report_by_scikit_learn,
-    "fitted once more": reported(refit=True),
+    "fitted once more": reported(refit="weights"),
+    "tracks chosen once more, too": reported(refit="tracks too"),
 }
 
 
@@ -661,7 +824,28 @@ def everybody(masks):
     return pd.Series(True, masks[0].index)
 
 
+def no_validation(chromosomes):
+    """Leave out the test chromosomes, and let them choose."""
+    test = published(chromosomes)[2]
+    return ~test, test, test
+
+
+def report_by_errors(features, target, chromosomes, penalties, how_many):
+    train, validation, test = published(chromosomes)
+    kept = features[best_tracks(features[train], target[train], how_many)]
+    models = [ridge(kept[train], target[train], penalty) for penalty in penalties]
+    best = min(models, key=lambda model: np.mean((model(kept[validation]) - target[validation]) ** 2))
+    return np.corrcoef(best(kept[test]), target[test])[0, 1]
+
+
 REPAIR_WRONG = {
+    "split alone": (
+        reported(parts=no_validation, known=everybody),
+        "your report chooses the tracks with the percentiles of genes that judge later; it chooses the penalty by",
+    ),
+    "split and tracks": (reported(parts=no_validation), "your report chooses the penalty by the genes that judge"),
+    "by errors": (report_by_errors, "chooses the penalty by another measure than the correlation"),
+    "all tracks": (lambda *study: report(*study[:-1], study[0].shape[1]), "keeps all tracks"),
     "as it was": (
         reported(parts=chance, known=everybody, choose=2),
         "splits the genes by chance, so that most test genes have a neighbour in the training; it chooses the tracks "

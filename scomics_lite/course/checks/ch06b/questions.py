@@ -53,7 +53,10 @@ def _judge_percentiles(result, means):
         numbers = pd.DataFrame(np.asarray(result)).apply(pd.to_numeric, errors="coerce")
         if numbers.isna().to_numpy()[gaps].all():
             return f"{what} is NaN where a gene was not detected. Its mean is 0 then, and it takes part in the ranking."
-    return judge(result, slips.percentiles(means), slips.wrong_percentiles(means), what=what)
+    problem = judge(result, slips.percentiles(means), slips.wrong_percentiles(means), what=what)
+    if problem and slips.breaks_ties(result, means):
+        return f"{what} {slips.TIES_BROKEN}"
+    return problem
 
 
 PARTS = ("train", "validation", "test")
@@ -121,11 +124,12 @@ def two_sequences(answer):
         if problem:
             where = "where the gene is on the minus strand, " if strand == "-" else ""
             return where + problem
-    for strand in "+-":
-        where = "where the letter of the reference is neither of the SNP's alleles (positions of another build, say)"
-        problem = refusal(answer, *cases.other_build(rng, strand), where=where)
+    where = "where the letter of the reference is neither of the SNP's alleles (positions of another build, say)"
+    for strand, carried in (("+", 1), ("-", 1), ("+", 0)):
+        problem = refusal(answer, *cases.other_build(rng, strand, carried), where=where)
         if problem:
             return problem
+        where += " and no copy has the effect allele" if strand == "-" else ""
     return None
 
 
@@ -135,9 +139,8 @@ def _judge_sequences(answer, case):
     except StudentError as error:
         if not isinstance(error.__context__, ValueError) or "already" in str(error):
             raise
-        return (
-            f"your function refuses a person whose letters fit the reference ({error.__context__}). Is the letter of a "
-            "position number position - start, and are SNPs outside the window left alone?"
+        return f"your function refuses a person whose letters fit the reference ({error.__context__}). " + _asked(
+            answer, case
         )
     found, problem = parts_of(result, ["haplotype1", "haplotype2"], what="your function")
     if problem:
@@ -157,6 +160,18 @@ def _judge_sequences(answer, case):
     numbers = [sum(a != b for a, b in zip(*pair, strict=True)) for pair in zip(found, right, strict=True)]
     side = "haplotype1" if numbers[0] else "haplotype2"
     return f"your sequence of {side} has wrong letters, {max(numbers)} of {len(letters)} in one of the two."
+
+
+def _asked(answer, case):
+    """Ask what may have made an answer refuse a person whom it should not."""
+    try:
+        answer(*cases.fitting_reference(*case))
+    except StudentError:
+        turned = "are the letters turned only when all are written, " if case[2] == "-" else ""
+        return (
+            f"Is the letter of a position number position - start, {turned}and are SNPs outside the window left alone?"
+        )
+    return "The reference may have the effect allele, too: refuse where it has neither of the two."
 
 
 def _is_text(thing):
@@ -195,13 +210,16 @@ def motif(answer):
     return None
 
 
+SAMPLES = " (samples × genes)"  # what the machinery calls the axes of every table
+
+
 def _judge_motif(functions, X, matrix, threshold):
     scores, occupancy, gradient = functions
     problem = judge(scores(X, matrix), slips.scores(X, matrix), slips.wrong_scores(X, matrix), what="`scores`: yours")
     if problem:
-        return _as_scores(problem)
+        return problem.replace(SAMPLES, " (strands × places)")
     case = X, matrix, threshold
-    return judge(
+    problem = judge(
         occupancy(*case), slips.occupancy(*case), slips.wrong_occupancies(*case), what="`occupancy`: your number"
     ) or judge(  # differences of the occupancy, with a small step, are derivatives too
         gradient(*case),
@@ -211,8 +229,4 @@ def _judge_motif(functions, X, matrix, threshold):
         rtol=1e-3,
         atol=1e-5,
     )
-
-
-def _as_scores(problem):
-    """Leave out what the machinery says of samples and genes."""
-    return problem.replace(" (samples × genes)", " (strands × places)")
+    return problem and problem.replace(SAMPLES, " (letters of the sequence × A, C, G, T)")

@@ -15,6 +15,20 @@ def percentiles(means):
     return means.fillna(0).rank(pct=True).to_numpy()
 
 
+TIES_BROKEN = (
+    "tells genes with the same expression apart by their order in the table; they share the mean of their ranks."
+)
+
+
+def breaks_ties(result, means):
+    """Say whether every gene has a rank of its own, in any order among those with the same mean."""
+    zeros = means.fillna(0).to_numpy()
+    ranks = np.asarray(result) * len(zeros)
+    order = np.argsort(ranks, axis=0)
+    own = np.allclose(np.sort(ranks, axis=0), np.arange(1, len(zeros) + 1)[:, None])
+    return bool(own and (np.diff(np.take_along_axis(zeros, order, axis=0), axis=0) >= 0).all())
+
+
 def wrong_percentiles(means):
     """Of the percentiles."""
     zeros, n = means.fillna(0), len(means)
@@ -27,9 +41,7 @@ def wrong_percentiles(means):
         "gives genes with the same expression the highest of their ranks; they share the mean of them.": [
             zeros.rank(method="max") / n
         ],
-        "tells genes with the same expression apart by their order in the table; they share the mean of their ranks.": [
-            zeros.rank(method="first") / n
-        ],
+        TIES_BROKEN: [zeros.rank(method="first") / n],
         "counts genes with the same expression as one (dense ranks); all of them count.": [
             zeros.rank(method="dense") / n,
             zeros.rank(method="dense", pct=True),
@@ -55,7 +67,7 @@ def wrong_percentiles(means):
         "puts genes that were not detected below those with a mean of 0. Both are 0, so they share a rank.": [
             means.rank(pct=True, na_option="top")
         ],
-        "takes one off the rank. Here the lowest gene has 1 / n and the highest 1.": [
+        "takes one, or half of one, off the rank. Here the lowest gene has 1 / n and the highest 1.": [
             (ranks - 1) / (n - 1),
             (ranks - 1) / n,
             (ranks - 0.5) / n,
@@ -112,24 +124,66 @@ def turned_first(letters, start, strand, variants, *, mirrored, complemented):
     return tuple(found)
 
 
+def exchanged(letters, start, strand, variants):
+    """Take the allele that the reference has not where the haplotype is 1, and leave the letter where it is 0."""
+    place = variants["position"] - start
+    here = [letters[i] if 0 <= i < len(letters) else "" for i in place]
+    swapped = variants["eff_allele"] == here
+    pair = variants[["ref_allele", "eff_allele"]].to_numpy()
+    pair[swapped] = pair[swapped, ::-1]
+    new = variants.assign(ref_allele=pair[:, 0], eff_allele=pair[:, 1])
+    return two_sequences(letters, start, strand, new)
+
+
+def searched(letters, start, strand, variants):
+    """Change the first letter that is like the one meant, as `text.replace` does."""
+    found = []
+    for side in ("haplotype1", "haplotype2"):
+        new = letters
+        for row in variants.to_dict("records"):
+            place = row["position"] - start
+            if 0 <= place < len(new):
+                new = new.replace(new[place], row["eff_allele"] if row[side] else row["ref_allele"], 1)
+        found.append(other_strand(new) if strand == "-" else new)
+    return tuple(found)
+
+
+def _without(letters, start, strand, variants, place):
+    """Take the variant at one place for one that lies outside."""
+    return letters, start, strand, variants[variants["position"] != start + place]
+
+
 def wrong_sequences(*person):
     """Of the two sequences."""
     right = two_sequences(*person)
     letters, _, strand, _ = person
     kept = letters if strand == "+" else other_strand(letters)
+
+    def either(row):
+        return row["haplotype1"] + row["haplotype2"] > 0
+
     slips = {
         "are the reference: no variant was written in.": [(kept, kept)],
         "have changed places: haplotype1 comes first.": [right[::-1]],
         "are written one letter aside: the first letter has position start, so the letter of a position is number "
         "position - start, counted from 0.": [two_sequences(*person, shift=shift) for shift in (-1, 1)],
         "hold the variants of both copies. What one chromosome carries, the other need not.": [
-            two_sequences(*person, carried=lambda row: row["haplotype1"] + row["haplotype2"] > 0)
+            two_sequences(*person, carried=either),
+            (two_sequences(*person, leave=True)[0], two_sequences(*person, leave=True, carried=either)[1]),
         ],
         "hold only the variants that both copies have. A variant on one copy stands in that copy.": [
             two_sequences(*person, carried=lambda row: row["haplotype1"] * row["haplotype2"])
         ],
         "keep the reference's letter where the haplotype is 0. The reference is one person's DNA, and may have the "
         "effect allele: write ref_allele where the haplotype is 0.": [two_sequences(*person, leave=True)],
+        "have the other letter than the reference where the haplotype is 1. What a copy has does not depend on the "
+        "reference: eff_allele for 1, ref_allele for 0.": [exchanged(*person)],
+        "leave the first or the last letter of the window as it is. The first has position start and the last "
+        "start + len(letters) - 1, and both are inside.": [
+            two_sequences(*_without(*person, place)) for place in (0, len(letters) - 1)
+        ],
+        "are changed at the first letter that is like the one meant: text.replace looks for a letter, not for a "
+        "place.": [searched(*person)],
         "hold every variant of the table, carried or not: write the effect allele where the haplotype is 1.": [
             two_sequences(*person, carried=lambda row: True)
         ],
@@ -142,7 +196,11 @@ def wrong_sequences(*person):
         "hold a variant that lies before the window. A negative index counts from the end: look whether a position is "
         "inside first.": [two_sequences(*person, wraps=True)],
     }
-    if strand == "-":
+    if strand == "+":
+        slips["are those of the minus strand; this gene is read from the plus strand."] = [
+            tuple(other_strand(one) for one in right)
+        ]
+    else:
         slips |= {
             "are those of the plus strand; the gene is read from the other one.": [
                 two_sequences(*person, end=lambda letters: letters)
@@ -207,6 +265,14 @@ def wrong_scores(X, matrix):
             2.0**right,
             2.0 ** both_strands(X, np.log2(matrix)),
         ],
+        "holds sums of probabilities. What adds up over places is their logarithm: log2 of each divided by 1/4.": [
+            both_strands(X, matrix),
+            both_strands(X, matrix / 0.25),
+        ],
+        "has a motif that runs from its last place to its first, as np.convolve lets it.": [
+            both_strands(X, L[::-1], L[:, ::-1]),
+            both_strands(X, L[::-1], L[::-1]),
+        ],
         "has the reverse strand first; the forward one comes first.": [right[::-1]],
         "has the same numbers for both strands. For the other one the motif is turned: its last place comes first, and "
         "each letter is its partner.": [np.stack([right[0], right[0]])],
@@ -233,6 +299,7 @@ def wrong_occupancies(X, matrix, threshold):
         "is of the reverse strand alone. Proteins bind on either.": [p[1].sum()],
         "lacks ln 2. A score in bits is a power of 2, and the exponential function has powers of e.": [expit(s).sum()],
         "is the occupancy of the best place. All places add up.": [p.max(), p[0].max() + p[1].max()],
+        "takes one strand at each place, the better one. Both count in full.": [p.max(axis=0).sum()],
         "is a mean over places; the expected number is their sum.": [p.mean(), p.sum(axis=0).mean()],
         "counts places above the threshold. Occupancy rises smoothly, and is one half there.": [(s > 0).sum()],
         "falls where the score rises: the sign of the exponent is wrong.": [(1 - p).sum()],
@@ -261,6 +328,17 @@ def spread(slopes, X, matrix, letters=None):
     return found
 
 
+def _differences(X, matrix, threshold, keep):
+    """Change of the occupancy when each entry of X becomes 1 (its row else 0), or when 1 is added to it."""
+    found = np.zeros(X.shape)
+    for place, letter in np.ndindex(X.shape):
+        changed = X.copy()
+        changed[place] *= keep
+        changed[place, letter] += 1
+        found[place, letter] = occupancy(changed, matrix, threshold)
+    return found - occupancy(X, matrix, threshold)
+
+
 def wrong_gradients(X, matrix, threshold):
     """Of the derivatives."""
     p, width = occupied(X, matrix, threshold), len(matrix)
@@ -269,7 +347,13 @@ def wrong_gradients(X, matrix, threshold):
     for place, (forward, reverse) in enumerate(slopes.T):
         overwritten[place : place + width] = forward * L + reverse * L[::-1, ::-1]
     only = np.array([[1.0], [0.0]])
+    whole = [_differences(X, matrix, threshold, keep) for keep in (0.0, 1.0)]
+    there = (right * X).sum(axis=1, keepdims=True)
     return {
+        "holds the changes that a whole letter makes. A derivative is the slope at the sequence as it stands: take the "
+        "chain rule, or a tiny step.": whole,
+        "is relative to the letter that stands there. Hand back the derivatives themselves; their difference comes "
+        "below.": [right - there],
         "lacks ln 2: the derivative of the exponent in the score.": [right / np.log(2)],
         "is of the forward strand alone.": [spread(slopes * only, X, matrix)],
         "is of the reverse strand alone.": [spread(slopes * only[::-1], X, matrix)],
@@ -283,8 +367,9 @@ def wrong_gradients(X, matrix, threshold):
         "strand, and their shares add up.": [overwritten],
         "is there for the letters that stand in the sequence alone. What the other letters would do is the more "
         "interesting part.": [right * X],
-        "has the motif unturned on the other strand.": [
-            spread(slopes * only, X, matrix) + spread(slopes[::-1] * only, X, matrix)
+        "has the motif unturned, or half turned, on the other strand.": [
+            spread(slopes * only, X, matrix) + spread(slopes[::-1] * only, X, matrix, letters)
+            for letters in (L, L[::-1], L[:, ::-1])
         ],
         "has the wrong sign.": [-right],
     }

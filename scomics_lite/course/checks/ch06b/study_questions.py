@@ -28,8 +28,11 @@ def fidelity(answer):
     for where, fit in (("", cases.least_squares), ("for a model worse than the mean, ", cases.contrary)):
         X, y, folds = cases.nonlinear(rng)
         case = X, y, folds, fit
-        right = study_slips.fidelity(*case)
-        problem = judge(answer(*case), right, _finite(study_slips.fidelities(*case)), what="your R²")
+        right, wrong = study_slips.fidelity(*case), study_slips.fidelities(*case)
+        wrong["is of weights of your own: fit them by the function that is handed in."] = [
+            study_slips.fidelity(X, y, folds, cases.least_squares)
+        ]
+        problem = judge(answer(*case), right, _finite(wrong), what="your R²")
         if problem:
             return where + problem
     X, y, folds = cases.nonlinear(rng)
@@ -126,9 +129,12 @@ def repair(answer):
     """Compare in a fresh study, in which every fault changes the number."""
     case = cases.told_apart(np.random.default_rng(), PENALTIES, TRACKS)
     result = answer(*case)
-    if differs(result, study_slips.refitted(*case)) is None:
-        return None  # fitted once more with the chosen penalty, to all genes but those of the test: as honest
+    if any(differs(result, honest) is None for honest in study_slips.honest_reports(*case)):
+        return None
     problem = judge(result, study_slips.report(*case), study_slips.reports(*case), what="your report")
     if problem in ("your report is too large.", "your report is too small."):
-        return f"{problem} Ask of each step which genes it looks at: the tracks, the weights, the penalty, the result."
+        return (
+            f"{problem} Ask of each step which genes it looks at: the tracks, the weights, the penalty, the result. "
+            "And are the chromosomes split as published?"
+        )
     return problem

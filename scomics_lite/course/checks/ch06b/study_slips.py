@@ -40,7 +40,24 @@ def fidelities(X, y, folds, fit):
         "fitted without the person's fold.": [r2(y, inside), np.corrcoef(y, inside)[0, 1] ** 2],
         "is a squared correlation. That forgives a wrong size and a wrong mean, and even a wrong sign; R² here is 1 "
         "minus the share of the variation that is left.": [np.corrcoef(y, predicted)[0, 1] ** 2],
-        "is a correlation.": [np.corrcoef(y, predicted)[0, 1]],
+        "is a correlation. R² is 1 minus the share of the variation that is left.": [np.corrcoef(y, predicted)[0, 1]],
+        "takes the mean of the errors away first (a variance does that), and so forgives a wrong mean: add up their "
+        "squares.": [1 - np.var(y - predicted) / np.var(y)],
+        "compares the spread of the predictions with that of y, whether they are right or not.": [
+            np.var(predicted) / np.var(y)
+        ],
+        "has y and the predictions in each other's place: the variation of y stands below.": [r2(predicted, y)],
+        "has n - 1 in one place and n in another.": [1 - (1 - right) * (len(y) - 1) / len(y)],
+        "uses one set of weights for everybody, of a fold or a mean of all, so that people are judged by weights that "
+        "knew them.": _one_set_for_all(X, y, folds, fit),
+        "measures the distances below from means of parts; take them from the mean of all y.": [
+            1 - left / sum(((part - part.mean()) ** 2).sum() for part, _ in parts),
+            1 - left / sum(((y[folds == fold] - y[folds != fold].mean()) ** 2).sum() for fold in np.unique(folds)),
+        ],
+        "is that of one fold. Put the predictions of all folds together.": [r2(*part) for part in parts],
+        "has left a fold without predictions.": [
+            r2(y, np.where(folds == fold, 0.0, predicted)) for fold in np.unique(folds)
+        ],
         "is a mean of the folds' numbers. Put all predictions together first; folds of few people say little each.": [
             np.mean([r2(*part) for part in parts]),
             np.mean([np.corrcoef(*part)[0, 1] ** 2 for part in parts]),
@@ -56,6 +73,12 @@ def fidelities(X, y, folds, fit):
         "is the mean squared error: compare it with the variance of y.": [left / len(y), left, np.sqrt(left / len(y))],
         "is cut off at 0. What is worse than the mean may say so.": [max(right, 0.0)] if right < 0 else [],
     }
+
+
+def _one_set_for_all(X, y, folds, fit):
+    fits = [fit(X[folds != fold], y[folds != fold]) for fold in np.unique(folds)]
+    mean = np.mean([intercept for intercept, _ in fits]), np.mean([weights for _, weights in fits], axis=0)
+    return [r2(y, intercept + X @ weights) for intercept, weights in (*fits, mean)]
 
 
 def _intercepts(X, y, folds, fit):
@@ -107,6 +130,7 @@ def correlations_across_genes(predicted, observed):
         "leaves out the genes that are predicted alike for everybody. Across genes their level counts.": [
             across_genes(predicted[:, varies], observed[:, varies])
         ],
+        "is a covariance; divide by both standard deviations.": [np.cov(*means)[0, 1], np.cov(*means, bias=True)[0, 1]],
         "is the mean of the correlations across people.": [np.nanmean(across_people(predicted, observed))],
     }
 
@@ -161,8 +185,10 @@ def shares(r):
         "counts genes without a correlation among those with the wrong sign. Nothing is predicted for them: leave them "
         "out.": [(r > 0).sum() / len(r)],
         "counts genes without a correlation among those with the right sign. Nothing is predicted for them: leave them "
-        "out.": [np.mean(~(r < 0))],
-        "is the share of wrong signs.": [np.mean(known < 0), (r < 0).sum() / len(r)],
+        "out.": [np.mean(~(r < 0)), np.mean(~(r <= 0))],
+        "counts a correlation of 0 among the right ones; above 0 was asked for.": [np.mean(known >= 0)],
+        "leaves out a correlation of 0. It is one, and not above 0.": [(known > 0).sum() / (known != 0).sum()],
+        "is the share of wrong signs.": [np.mean(known < 0), np.mean(known <= 0), (r < 0).sum() / len(r)],
         "is how many there are; their share was asked for.": [(r > 0).sum(), (r < 0).sum()],
         "is the mean correlation.": [known.mean(), np.median(known)],
         "is the mean of signs, from -1 to 1. The share goes from 0 to 1.": [np.mean(np.sign(known))],
@@ -208,26 +234,42 @@ def by_chance(chromosomes):
     return ~test, test, test
 
 
-def report(features, target, chromosomes, penalties, how_many, *, split=parts_of, select=0, choose=1, judge=2, fit=0):
+def by_error(model, X, y):
+    """Judge a model by its squared errors, and not by the correlation."""
+    return -np.mean((model[0] + X @ model[1] - y) ** 2)
+
+
+def report(
+    features, target, chromosomes, penalties, how_many, *, split=parts_of, select=0, choose=1, judge=2, fit=0, by=None
+):
     """Give the correlation that is reported, rightly unless told otherwise.
 
     Which parts select the tracks, choose the penalty, judge, and are fitted to: 0 training, 1 validation, 2 test, or
-    several of them.
+    several of them. The penalty is chosen by the correlation, or by another measure.
     """
     X, y, parts = features.to_numpy(), target.to_numpy(), split(chromosomes)
     selecting, choosing, judging, fitted = (_together(parts, which) for which in (select, choose, judge, fit))
     X = X[:, best_tracks(X[selecting], y[selecting], how_many)]
     models = [ridge(X[fitted], y[fitted], penalty) for penalty in penalties]
-    best = int(np.argmax([_correlation(model, X[choosing], y[choosing]) for model in models]))
+    best = int(np.argmax([(by or _correlation)(model, X[choosing], y[choosing]) for model in models]))
     return _correlation(models[best], X[judging], y[judging])
 
 
-def refitted(features, target, chromosomes, penalties, how_many):
-    """Do as `report`, and fit once more, to training and validation, with the chosen penalty: as good an answer."""
+def honest_reports(features, target, chromosomes, penalties, how_many):
+    """Give the correlations that may be reported.
+
+    Beside that of `report` those of a model that is fitted once more, with the chosen penalty, to training and
+    validation genes together: with the tracks chosen before, or with tracks chosen anew by the same genes.
+    """
     X, y, (train, validation, test) = features.to_numpy(), target.to_numpy(), parts_of(chromosomes)
-    X, both = X[:, best_tracks(X[train], y[train], how_many)], train | validation
-    r = [_correlation(ridge(X[train], y[train], penalty), X[validation], y[validation]) for penalty in penalties]
-    return _correlation(ridge(X[both], y[both], penalties[int(np.argmax(r))]), X[test], y[test])
+    both, tracks = train | validation, best_tracks(X[train], y[train], how_many)
+    models = [ridge(X[train][:, tracks], y[train], penalty) for penalty in penalties]
+    best = int(np.argmax([_correlation(model, X[validation][:, tracks], y[validation]) for model in models]))
+    found = [_correlation(models[best], X[test][:, tracks], y[test])]
+    for again in (tracks, best_tracks(X[both], y[both], how_many)):
+        model = ridge(X[both][:, again], y[both], penalties[best])
+        found.append(_correlation(model, X[test][:, again], y[test]))
+    return found
 
 
 def _together(parts, which):
@@ -244,9 +286,22 @@ def reports(*study):
     return {
         f"{SPLIT}; it {SELECTED}; it {CHOSEN}.": [report(*study, split=by_chance, select=everything, choose=2)],
         f"{SPLIT}; it {CHOSEN}.": [report(*study, split=by_chance, choose=2)],
-        f"{SELECTED}; it {CHOSEN}.": [report(*study, select=everything, choose=2)],
+        f"{SELECTED}; it {CHOSEN}.": [
+            report(*study, select=everything, choose=2),
+            report(*study, select=everything, fit=(0, 1), choose=2),
+        ],
         f"{SELECTED}.": [report(*study, select=everything), report(*study, select=(0, 1))],
-        f"{CHOSEN}.": [report(*study, choose=2)],
+        f"{CHOSEN}.": [
+            report(*study, choose=2),
+            report(*study, select=(0, 1), fit=(0, 1), choose=2),
+            report(*study, choose=(1, 2), judge=(1, 2)),
+        ],
+        "chooses the penalty by another measure than the correlation, which the task asks for.": [
+            report(*study, by=by_error)
+        ],
+        "keeps all tracks, and not those alone that go along with expression best.": [
+            report(*study[:-1], study[0].shape[1])
+        ],
         "chooses the penalty by the genes that the model was fitted to. The weakest always wins there.": [
             report(*study, choose=0)
         ],
