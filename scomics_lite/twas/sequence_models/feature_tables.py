@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import sparse
 
 from scomics_lite.twas.exchange.file_access import open_by_content
+from scomics_lite.twas.sequence_models.feature_matrices import examples
 from scomics_lite.twas.sequence_models.hdf5_features import read_hdf5
 from scomics_lite.twas.sequence_models.text_features import read_text
 from scomics_lite.validation import InputError, quoted
@@ -127,14 +128,10 @@ def _in_order(path, found, wanted):
     lacking = wanted[places < 0]
     if len(lacking):
         raise InputError(
-            f"{path} lacks {len(lacking):,} of the {len(wanted):,} genes asked for: {_some(lacking)}. Names are to be "
-            "those of the file, with versions (ENSG00000000003.15) where it has them"
+            f"{path} lacks {len(lacking):,} of the {len(wanted):,} genes asked for: {examples(lacking)}. Names are to "
+            "be those of the file, with versions (ENSG00000000003.15) where it has them"
         )
     return found if np.array_equal(places, np.arange(found.n_obs)) else found[places].copy()
-
-
-def _some(names):
-    return ", ".join(map(quoted, names[:FEW])) + (" …" if len(names) > FEW else "")
 
 
 def _track_names(path, names):

@@ -11,12 +11,12 @@ from tqdm.auto import tqdm
 
 from scomics_lite.progress import no_bar
 from scomics_lite.twas.genotypes.people import check_once
+from scomics_lite.twas.sequence_models.feature_matrices import examples
 from scomics_lite.twas.sequence_models.finished_features import FinishedFeatures
 from scomics_lite.twas.weights.finished_genes import digest
-from scomics_lite.validation import InputError, quoted, warn
+from scomics_lite.validation import InputError, warn
 
 MANY = 0.1  # of a sequence: where more is N, a warning names the genes
-FEW = 3
 BATCH = 32  # genes whose sequences are in memory together
 
 
@@ -121,10 +121,9 @@ class _Windows:
     def _tell_gaps(self, n_unknown):
         many = self.genes.index[n_unknown > MANY * self.length]
         if len(many):
-            some = ", ".join(map(quoted, many[:FEW])) + (" …" if len(many) > FEW else "")
             warn(
                 f"{len(many):,} of {len(self.genes):,} sequences are N to more than {MANY:.0%} (gaps of the assembly, "
-                f"or padding): {some}; their features rest on the rest"
+                f"or padding): {examples(many)}; their features rest on the rest"
             )
 
 

@@ -7,6 +7,7 @@ from scomics_lite.twas.genotypes.snp_filters import filter_snps
 from scomics_lite.twas.linearised.model_folders import file_stems
 from scomics_lite.twas.personal.gene_overviews import READY, look_at_genes
 from scomics_lite.twas.sequence_models.gene_splits import PARTS
+from scomics_lite.twas.steps.inputs import some
 from scomics_lite.twas.weights.gene_windows import Windows, gene_places
 from scomics_lite.validation import InputError, quoted, warn
 
@@ -148,7 +149,7 @@ def check_snps(snps, genes, filtered, window):
     if not near.any():
         raise InputError(
             f"none of {len(snps):,} SNPs lies within {window:,.0f} bases of a gene: SNPs are on chromosome "
-            f"{_some(snps['chromosome'].astype(str).unique())}, genes on {_some(genes['chromosome'].unique())}. Are "
+            f"{some(snps['chromosome'].astype(str).unique())}, genes on {some(genes['chromosome'].unique())}. Are "
             "both of the same build of the genome?"
         )
     usable = near & filtered["keep"].to_numpy()
@@ -195,7 +196,7 @@ column of the GWAS the one with the names? read_gwas(path, columns={'snp': ...})
     table, match = harmonise(weights, gwas)
     found, other = table["gwas_row"] >= 0, table["reason"] == OTHER_ALLELES
     tried = ", ".join(f"{key} {share:.2g}%" for key, share in match.found.items())
-    sides = f"The panel calls them {_some(weights['rsid'])}; the GWAS calls its own {_some(gwas['snp'])}"
+    sides = f"The panel calls them {some(weights['rsid'])}; the GWAS calls its own {some(gwas['snp'])}"
     if not found.any():
         raise InputError(
             f"{which} has none of the panel's {len(weights):,} SNPs near genes ({tried}). {sides}. Are both of the "
@@ -213,8 +214,3 @@ column of the GWAS the one with the names? read_gwas(path, columns={'snp': ...})
     used = (table["reason"] == USED).mean()
     if used < FEW_FOUND:
         warn(f"{which} has {used:.1%} of the panel's {len(weights):,} SNPs near genes ({tried}). {sides}")
-
-
-def _some(names):
-    names = list(names)
-    return ", ".join(map(str, names[:3])) + (" …" if len(names) > 3 else "")

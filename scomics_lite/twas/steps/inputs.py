@@ -21,6 +21,7 @@ from scomics_lite.twas.weights.gene_windows import check_panel, plain_chromosome
 from scomics_lite.validation import InputError, quoted, warn
 
 VCF = (".vcf", ".vcf.gz", ".bcf")
+FEW = 3  # names in a message
 TOO_MANY = 0.1  # of the genes: if more cannot be read, genome and annotation do not belong together
 
 
@@ -149,10 +150,10 @@ cells.var_names = cells.var_names.str.split('.').str[0], and genes.index = genes
     if 2 * found.sum() >= len(measured):
         lost = measured[~measured.isin(genes.index)]
         if len(lost):
-            warn(f"{len(lost):,} of {len(measured):,} genes of the cells are not in the annotation: {_some(lost)}")
+            warn(f"{len(lost):,} of {len(measured):,} genes of the cells are not in the annotation: {some(lost)}")
         return genes[found]
     share = f"{found.sum():,} of the cells' {len(measured):,} genes ({found.sum() / len(measured):.0%})"
-    sides = f"the cells call theirs {_some(measured)}; the annotation {_some(genes.index)}"
+    sides = f"the cells call theirs {some(measured)}; the annotation {some(genes.index)}"
     raise InputError(f"{share} are in the annotation: {sides}. {_why_no_genes(genes, measured)}")
 
 
@@ -214,7 +215,7 @@ start, TP53 first (chromosome 1 has 200 bases, its start is 300): are genome and
             f"{genome} does not have {what}, {genes.index[lost][0]} first ({there}): are genome and annotation of the "
             "same build?"
         )
-    warn(f"{genome} does not have {what}, and they are left out: {_some(genes.index[lost])} ({there})")
+    warn(f"{genome} does not have {what}, and they are left out: {some(genes.index[lost])} ({there})")
     return genes[~lost]
 
 
@@ -294,7 +295,7 @@ def _split(split, genes):
     lost = genes.index[~genes.index.isin(split.index)]
     if len(lost):
         raise InputError(
-            f"the split lacks {len(lost):,} of {len(genes):,} genes: {_some(lost)}. chromosome_split(genes) takes the "
+            f"the split lacks {len(lost):,} of {len(genes):,} genes: {some(lost)}. chromosome_split(genes) takes the "
             "whole annotation"
         )
     return split.loc[genes.index]
@@ -309,20 +310,34 @@ def _matched_features(features, genes, featuriser):
     if 2 * len(both) < len(genes):
         raise InputError(
             f"the table of features has {len(both):,} of {len(genes):,} genes: it calls its own "
-            f"{_some(features.obs_names)}, cells and annotation {_some(genes.index)}"
+            f"{some(features.obs_names)}, cells and annotation {some(genes.index)}"
         )
     other = features.var_names[~features.var_names.isin(featuriser.tracks)]
     if len(other):
         raise InputError(
-            f"the table of features has {len(other):,} tracks that the featuriser does not give: {_some(other)}; it "
-            f"gives {_some(featuriser.tracks)}. People's sequences need the featuriser that made the table: featuriser="
+            f"the table of features has {len(other):,} tracks that the featuriser does not give: {some(other)}; it "
+            f"gives {some(featuriser.tracks)}. People's sequences need the featuriser that made the table: featuriser="
         )
     if len(both) < len(genes):
-        warn(
-            f"{len(genes) - len(both):,} genes are not in the table of features: {_some(genes.index.difference(both))}"
-        )
+        warn(f"{len(genes) - len(both):,} genes are not in the table of features: {some(genes.index.difference(both))}")
     return features[both]
 
 
-def _some(names):
-    return ", ".join(map(str, names[:3])) + (" …" if len(names) > 3 else "")
+def some(names):
+    """Write the first of many names, as they are: what a user sees in a file.
+
+    Parameters
+    ----------
+    names : sequence
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> some(["rs1", "rs2", "rs3", "rs4"])
+    'rs1, rs2, rs3 …'
+    """
+    names = list(names)
+    return ", ".join(map(str, names[:FEW])) + (" …" if len(names) > FEW else "")
