@@ -106,11 +106,13 @@ type, S-MultiXcan across them.
 examples
   scpredixcan --genome genome.fa --genes genes.gtf --cells cells.h5ad --people people.vcf.gz --gwas gwas.txt.gz \\
       --folder work
+  scpredixcan --genome genome.fa --genes genes.gtf --cells cells.h5ad --people people.vcf.gz --gwas lipids.txt.gz \\
+      --trait lipids --processes 2 --folder work
   scpredixcan --genome data/scpredixcan_example/genome.fa --genes data/scpredixcan_example/genes.gtf \\
       --cells data/scpredixcan_example/cells.h5ad --people data/scpredixcan_example/people.vcf.gz \\
       --gwas data/scpredixcan_example/gwas.txt.gz --window 10000 --folder build/scpredixcan_example
 
-The second one takes a minute. Each step is done once: stopped by Ctrl-C or otherwise, the same command goes on where it
+The third one takes a minute. Each step is done once: stopped by Ctrl-C or otherwise, the same command goes on where it
 was; with another GWAS and --trait NAME it begins at step 4. step.json in each step's folder says what it was made from.
 
 files written: 1_ctpred/ (features.h5ad, ctpred.safetensors, performance.csv …), 2_people/expression.h5ad, 3_linear/
