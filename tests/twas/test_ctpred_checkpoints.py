@@ -139,3 +139,10 @@ def test_nothing_unfinished_is_left_behind(tmp_path):
     CtPred(**SETTINGS | {"epochs": 2}).fit(*world(), checkpoint=tmp_path / "run", progress=False)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     assert read_arrays(tmp_path / "run", "ctPred checkpoint")[1]["version"]
+
+
+def test_others_can_read_what_is_written(tmp_path):
+    (tmp_path / "made_by_python").touch()
+    write_arrays(tmp_path / "model", {"x": np.ones(2)}, {"kind": "example"})
+    modes = [(tmp_path / name).stat().st_mode for name in ("made_by_python", "model")]
+    assert modes[0] == modes[1]

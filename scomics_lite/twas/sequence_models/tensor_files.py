@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import safetensors
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from scomics_lite.validation import InputError
 
@@ -44,7 +44,9 @@ def write_arrays(path, arrays, header):
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
     text = json.dumps(header, sort_keys=True, ensure_ascii=False)
     try:
-        save_file({name: np.asarray(array, order="C") for name, array in arrays.items()}, unfinished, {HEADER: text})
+        # save, not save_file, whose files only their owner can read
+        whole = save({name: np.asarray(array, order="C") for name, array in arrays.items()}, {HEADER: text})
+        unfinished.write_bytes(whole)
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
