@@ -7,6 +7,7 @@ genotype of a real person goes into them. `make` draws a set from its settings; 
 import anndata
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from scomics_lite import simulate
 from scomics_lite.datasets.shapes import pair
@@ -45,6 +46,20 @@ SETTINGS = {
         "log_count_mean": 5.0,
         "log_count_sd": 1.5,
     },
+    "geuvadis_eqtl_sets": {
+        "seed": 2013,
+        "kind": "sets",
+        "people": 373,
+        "genotypes": {"n_snps": 1_000, "chromosome": "1", "start": 0, "spacing": 100_000, "min_frequency": 0.04},
+        "genes": [3 if number in (3, 8, 9, 18, 21, 22, 30, 37) else 2 for number in range(1, 63)],  # of each set
+        "missing": {"variants": 3, "people": 29},
+        "log_mean": {"mean": 1.36, "sd": 1.75},
+        "log_variation": {"mean": -0.9, "sd": 0.5},
+        "variation_by_mean": -0.18,
+        "log_heritability": {"mean": -2.15, "sd": 0.75},
+        "heritability_bounds": [0.02, 0.7],
+        "skew": 0.4,
+    },
 }
 
 
@@ -71,7 +86,8 @@ def make(recipe):
     n = sum(people.values()) if populations else people
     dosages = simulate.genotypes(n, populations=populations, rng=recipe["seed"], **settings)
     rng = np.random.default_rng([recipe["seed"], 1])  # a stream of its own beside the genotypes'
-    return {"populations": _populations, "traits": _traits, "genes": _genes}[recipe["kind"]](dosages, recipe, rng)
+    draw = {"populations": _populations, "traits": _traits, "genes": _genes, "sets": _sets}[recipe["kind"]]
+    return draw(dosages, recipe, rng)
 
 
 def _populations(dosages, recipe, rng):
@@ -122,6 +138,52 @@ def _genes(dosages, recipe, rng):
     both = pair(expression.obs, genotypes=genotypes, expression=expression)
     both.uns["truth"] = genotypes.uns.pop("truth")
     return both
+
+
+def _sets(dosages, recipe, rng):
+    """Give each of some variants its own genes, and each of these a level that is linear in the variant's copies."""
+    sizes = recipe["genes"]
+    frequency = dosages.var["frequency"].to_numpy()
+    found = frequency * (1 - frequency)  # the commoner a variant, the more of the variance it explains
+    chosen = rng.choice(dosages.n_vars, len(sizes), replace=False, p=found / found.sum())
+    genotypes = _plain(dosages[:, np.sort(chosen)].copy(), pd.DataFrame(index=dosages.obs_names), recipe)
+    numbers = np.arange(1, len(sizes) + 1)
+    genotypes.var["eqtl_set"] = numbers
+    expression = _linear_levels(genotypes, np.repeat(numbers, sizes), recipe, rng)
+    without = rng.choice(len(sizes), recipe["missing"]["variants"], replace=False)
+    genotypes.X[: recipe["missing"]["people"], without] = np.nan  # the same people at all of them, as in the real set
+    both = pair(expression.obs, genotypes=genotypes, expression=expression)
+    both.uns["truth"] = genotypes.uns.pop("truth")
+    return both
+
+
+def _linear_levels(genotypes, eqtl_set, recipe, rng):
+    """Draw levels mean (1 + variation (sqrt(h2) z + sqrt(1 - h2) e)), z the standardised copies, e a skewed noise."""
+    n = len(eqtl_set)
+    mean, variation, h2 = (
+        np.exp(_normal_quantiles(recipe[f"log_{part}"], n, rng)) for part in ("mean", "variation", "heritability")
+    )
+    variation *= (mean / np.exp(recipe["log_mean"]["mean"])) ** recipe["variation_by_mean"]
+    sd, h2 = mean * variation, h2.clip(*recipe["heritability_bounds"])
+    copies = genotypes.X[:, eqtl_set - 1].astype(float)
+    slope = rng.choice([-1, 1], n) * sd * np.sqrt(h2) / copies.std(axis=0)
+    noise = _skewed((len(copies), n), recipe["skew"], rng)
+    levels = mean + slope * (copies - copies.mean(axis=0)) + sd * np.sqrt(1 - h2) * noise
+    step = 2.0 ** np.round(np.log2(sd / 32))  # few binary digits make a small file, and add no noise that one could see
+    var = pd.DataFrame({"eqtl_set": eqtl_set, "mean": mean, "slope": slope, "heritability": h2})
+    var.index = [f"sim_gene{number:03d}" for number in range(1, n + 1)]
+    return anndata.AnnData(np.round(levels / step) * step, obs=pd.DataFrame(index=genotypes.obs_names), var=var)
+
+
+def _normal_quantiles(normal, n, rng):
+    """Give n values that are spread evenly over a normal distribution, in random order, so that none lies far out."""
+    return normal["mean"] + normal["sd"] * rng.permutation(stats.norm.ppf((np.arange(n) + 0.5) / n))
+
+
+def _skewed(shape, skew, rng):
+    """Draw log-normal noise of mean 0 and variance 1; `skew` is the standard deviation of its logarithm."""
+    noise = np.exp(rng.normal(-(skew**2) / 2, skew, shape)) - 1
+    return noise / np.sqrt(np.expm1(skew**2))
 
 
 def _plain(dosages, obs, recipe):

@@ -31,7 +31,7 @@ def test_available_lists_every_set_with_the_columns_of_the_contract(tmp_path):
     assert list(table.columns) == ["title", "modality", "n_obs", "n_vars", "source", "licence", "bundled", "cached"]
     assert table.index.is_unique
     assert not table.isna().any(axis=None)
-    assert table["bundled"].sum() == 12
+    assert table["bundled"].sum() == 13
     assert (~table["bundled"]).sum() == 17
     assert table["bundled"].dtype == table["cached"].dtype == bool
     assert table.loc["airway", "licence"] == "CC BY-NC-SA 4.0"
@@ -181,7 +181,7 @@ def test_an_installed_package_finds_its_data_beside_its_modules(tmp_path):
     answer = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
-    assert answer.stdout.splitlines() == [str(tmp_path / "scomics_lite" / "_data"), "(8, 5000) 29"]
+    assert answer.stdout.splitlines() == [str(tmp_path / "scomics_lite" / "_data"), "(8, 5000) 30"]
 
 
 def test_an_installation_without_data_says_so(tmp_path, monkeypatch):

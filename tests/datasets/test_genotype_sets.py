@@ -301,3 +301,32 @@ def test_stand_ins_hold_their_truth():
         for gene, rows in weights.groupby("gene")
     ]
     assert np.median(found) > 0.5
+
+
+def test_the_stand_in_of_eqtl_sets_has_variants_that_explain_what_its_truth_says():
+    sets = load("geuvadis_eqtl_sets_simulated")
+    genotypes, expression = sets["genotypes"], sets["expression"]
+    assert {name: part.shape for name, part in sets.mod.items()} == {"genotypes": (373, 62), "expression": (373, 132)}
+    missing = np.isnan(genotypes.X)
+    assert sorted(missing.sum(axis=0))[-4:] == [0, 29, 29, 29]
+    assert (missing.sum(axis=1) > 0).sum() == 29
+    levels, truth = expression.to_df(), expression.var
+    copies = genotypes.to_df().iloc[:, truth["eqtl_set"] - 1].set_axis(truth.index, axis=1)  # sets count from 1
+    explained = copies.corrwith(levels) ** 2
+    np.testing.assert_allclose(explained, truth["heritability"], atol=0.13)  # 3 to 4 standard errors
+    slopes = copies.corrwith(levels) * levels.std() / copies.std()
+    errors = levels.std() * np.sqrt((1 - explained) / len(levels)) / copies.std()
+    assert ((slopes - truth["slope"]) / errors).std() == pytest.approx(1, abs=0.2)
+    assert 0.1 < np.median(truth["heritability"]) < 0.14
+    assert 0.3 < np.median(levels.std() / levels.mean()) < 0.5
+    assert (levels.mean().min() < 0.05, levels.mean().max() > 400, (levels < 0).any(axis=None)) == (True, True, True)
+
+
+@needs_data
+def test_the_stand_in_of_eqtl_sets_is_like_the_real_one():
+    real, simulated = load("geuvadis_eqtl_sets"), load("geuvadis_eqtl_sets_simulated")
+    for part in real.mod:
+        assert real[part].var["eqtl_set"].tolist() == simulated[part].var["eqtl_set"].tolist()
+    one, other = (np.log2(sets["expression"].to_df().clip(lower=0) + 1) for sets in (real, simulated))
+    assert other.mean().var() == pytest.approx(one.mean().var(), rel=0.2)
+    assert other.var().mean() == pytest.approx(one.var().mean(), rel=0.2)

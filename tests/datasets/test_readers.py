@@ -447,8 +447,9 @@ def test_write_all_writes_recipes_and_what_they_make(tmp_path, monkeypatch):
     standins.write_all(tmp_path, lambda name: asked.append(name) or load(name)[:, :1_000].copy())
     assert asked == ["mouseKO", "islam_esmef"]
     names = ["compositional_bulk", "donors_simulated", "islam_esmef_simulated", "mouseKO_simulated"]
-    names += ["bigsnpr_example_simulated", "geuvadis_chr19_simulated", "susie_n3_simulated"]
-    data = {f"{name}.{'h5mu' if name == 'geuvadis_chr19_simulated' else 'h5ad'}" for name in names}
+    names += ["bigsnpr_example_simulated", "geuvadis_chr19_simulated", "geuvadis_eqtl_sets_simulated"]
+    names += ["susie_n3_simulated"]
+    data = {f"{name}.{'h5mu' if name.startswith('geuvadis') else 'h5ad'}" for name in names}
     assert {path.name for path in tmp_path.iterdir()} == data | {f"{name}.json" for name in names}
     for name in names:
         recipe, stored = standins.read_recipe(tmp_path, name), standins.read(tmp_path, name)
