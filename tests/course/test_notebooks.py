@@ -22,7 +22,7 @@ CHAPTERS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SOLUTIONS = sorted((ROOT / "solutions").glob("*.ipynb"))
 EXERCISES = sorted((ROOT / "exercises").glob("*.ipynb"))
 # How many figures the plan of each chapter names; more are welcome.
-FIGURES = {"01": 7, "02": 7, "03": 7, "04": 8, "05": 8, "06a": 9, "06b": 7}
+FIGURES = {"01": 7, "02": 7, "03": 7, "04": 8, "05": 8, "06a": 9, "06b": 8}
 COMPARED = 0.7
 LINES = 15  # of code in a cell of a chapter; more do not stay in a reader's head
 MACHINE = re.compile(
