@@ -11,13 +11,10 @@ by lightmotif, the numbers of sites above MOODS's threshold and that memelite's 
 import gzip
 import io
 import json
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
-import lightmotif
-import memelite
-import MOODS.scan
-import MOODS.tools
 import numpy as np
 import pandas as pd
 from Bio import motifs
@@ -29,6 +26,11 @@ PVALUES = (1e-2, 1e-3, 1e-4, 1e-5)
 SEQUENCES, LENGTH, EVERY = 100, 500, 45
 MOODS_PRECISION = 1_000.0  # steps in a bit
 FIMO_BIN = 0.01
+
+
+def peer(name):
+    """Import what is compared with; no environment of the project holds it."""
+    return import_module(name)
 
 
 def read_bundled():
@@ -47,7 +49,7 @@ def log_odds(motif):
 def scoring(values):
     """Give lightmotif's matrix of log-odds (4, width)."""
     rows = zip([*LETTERS, "N"], [*values, 0 * values[0]], strict=True)
-    return lightmotif.ScoringMatrix({letter: row.tolist() for letter, row in rows})
+    return peer("lightmotif").ScoringMatrix({letter: row.tolist() for letter, row in rows})
 
 
 def thresholds(motif):
@@ -55,7 +57,7 @@ def thresholds(motif):
     values = log_odds(motif)
     ours = scoring(values)
     for pvalue in PVALUES:
-        moods = MOODS.tools.threshold_from_p_with_precision(values.tolist(), EVEN, pvalue, MOODS_PRECISION, 4)
+        moods = peer("MOODS.tools").threshold_from_p_with_precision(values.tolist(), EVEN, pvalue, MOODS_PRECISION, 4)
         yield motif.matrix_id, pvalue, ours.score(pvalue), moods
 
 
@@ -63,7 +65,7 @@ def best_sites(values, sequences):
     """Give lightmotif's best score, where it begins and its strand, in each sequence."""
     strands = (scoring(values), scoring(values[::-1, ::-1]))
     for sequence in sequences:
-        striped = lightmotif.stripe(sequence)
+        striped = peer("lightmotif").stripe(sequence)
         scores = np.array([list(strand.calculate(striped)) for strand in strands])[:, : LENGTH - values.shape[1] + 1]
         strand, start = np.unravel_index(scores.argmax(), scores.shape)
         yield scores[strand, start], start, "+-"[strand]
@@ -73,14 +75,14 @@ def moods_sites(values, sequences, threshold):
     """Count MOODS's sites on both strands of each sequence."""
     both = [values.tolist(), values[::-1, ::-1].tolist()]
     for sequence in sequences:
-        yield sum(map(len, MOODS.scan.scan_dna(sequence, both, EVEN, [threshold] * 2, 7)))
+        yield sum(map(len, peer("MOODS.scan").scan_dna(sequence, both, EVEN, [threshold] * 2, 7)))
 
 
 def fimo_sites(motif, sequences):
     """Count the sites that memelite's FIMO reports at p < 1e-4 in each sequence."""
     p = np.array([motif.pwm[letter] for letter in LETTERS], dtype=float)
     one_hot = np.array([[[x == letter for x in text] for letter in LETTERS] for text in sequences], dtype=np.int8)
-    found = memelite.fimo({"motif": p}, one_hot, threshold=1e-4, bin_size=FIMO_BIN, eps=1e-9)[0]
+    found = peer("memelite").fimo({"motif": p}, one_hot, threshold=1e-4, bin_size=FIMO_BIN, eps=1e-9)[0]
     return np.bincount(found["sequence_name"].astype(int), minlength=len(sequences))
 
 
