@@ -196,28 +196,33 @@ def wrong_sequences(*person):
         "hold a variant that lies before the window. A negative index counts from the end: look whether a position is "
         "inside first.": [two_sequences(*person, wraps=True)],
     }
-    if strand == "+":
-        slips["are those of the minus strand; this gene is read from the plus strand."] = [
-            tuple(other_strand(one) for one in right)
-        ]
-    else:
-        slips |= {
-            "are those of the plus strand; the gene is read from the other one.": [
-                two_sequences(*person, end=lambda letters: letters)
-            ],
-            "are complemented and not reversed. The other strand is read from its other end.": [
-                two_sequences(*person, end=lambda letters: letters.translate(PARTNERS))
-            ],
-            "are reversed and not complemented: A stands opposite T, and C opposite G.": [
-                two_sequences(*person, end=lambda letters: letters[::-1])
-            ],
-            "were turned to the other strand before the variants were written in. Positions count along the plus "
-            "strand, and so do the alleles: write first, turn then.": [
-                turned_first(*person, mirrored=mirrored, complemented=complemented)
-                for mirrored, complemented in ((False, False), (False, True), (True, False))
-            ],
+    return slips | _wrong_strands(person, right)
+
+
+def _wrong_strands(person, right):
+    """Of the strand on which the two sequences are read."""
+    if person[2] == "+":
+        return {
+            "are those of the minus strand; this gene is read from the plus strand.": [
+                tuple(other_strand(one) for one in right)
+            ]
         }
-    return slips
+    return {
+        "are those of the plus strand; the gene is read from the other one.": [
+            two_sequences(*person, end=lambda letters: letters)
+        ],
+        "are complemented and not reversed. The other strand is read from its other end.": [
+            two_sequences(*person, end=lambda letters: letters.translate(PARTNERS))
+        ],
+        "are reversed and not complemented: A stands opposite T, and C opposite G.": [
+            two_sequences(*person, end=lambda letters: letters[::-1])
+        ],
+        "were turned to the other strand before the variants were written in. Positions count along the plus "
+        "strand, and so do the alleles: write first, turn then.": [
+            turned_first(*person, mirrored=mirrored, complemented=complemented)
+            for mirrored, complemented in ((False, False), (False, True), (True, False))
+        ],
+    }
 
 
 # --- 3: a motif -------------------------------------------------------------------------------------------------------
